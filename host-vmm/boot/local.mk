@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+host_vmm_libhostvmm_a_SOURCES += \
+	host-vmm/boot/loader.c \
+	host-vmm/boot/loader.h \
+	host-vmm/boot/bzimage.c \
+	host-vmm/boot/elf-pvh.c \
+	host-vmm/boot/acpi.c \
+	host-vmm/boot/acpi.h \
+	host-vmm/boot/aml.c \
+	host-vmm/boot/aml.h

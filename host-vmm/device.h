@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * device: what every -device is to the machine: a type out of a table, made from options, reset and freed.
+ *
+ * A device knows its bus and its host end through DeviceEnv, never the machine and never QMP.
+ */
+#pragma once
+
+#include "host-vmm/bus/io-bus.h"
+#include "host-vmm/bus/pci.h"
+#include "host-vmm/bus/vm-ops.h"
+#include "host-vmm/char/chardev.h"
+#include "host-vmm/memory/guest-memory.h"
+#include "host-vmm/object.h"
+#include "host-vmm/optset.h"
+
+typedef struct Device Device;
+typedef struct DeviceType DeviceType;
+
+/* An event for the monitor: name as in QMP ("VSERPORT_CHANGE"), data taken (may be NULL). Any thread. */
+typedef void (*DeviceEventFunc)(const char *name, JsonObject *data, gpointer user_data);
+
+/* All that a device may know of where it lives. Lives as long as the machine. */
+typedef struct DeviceEnv {
+    GuestMemory *memory;
+    VmOps *vm;
+    IoBus *ports, *mmio;
+    PciBus *pci;
+    ChardevSet *chardevs;
+    ObjectSet *objects;
+    GPtrArray *devices; /* of Device*, in order of creation, owned */
+    DeviceEventFunc event;
+    gpointer event_data;
+} DeviceEnv;
+
+struct DeviceType {
+    const char *name;        /* "virtio-rng-pci" */
+    const char *alias;       /* another accepted name ("virtio-serial"), or NULL */
+    const char *bus;         /* "PCI", "ISA", "virtio-serial-bus" */
+    const char *description; /* one line for -device help */
+    /* id may be NULL in options. Must ask for all its properties; the caller calls optset_finish(). */
+    Device *(*create)(DeviceEnv *env, OptSet *options, GError **error);
+};
+
+/* A device's struct begins with this. */
+struct Device {
+    const DeviceType *type;
+    char *id; /* NULL if it has none */
+    PciDevice *pci; /* its function on the PCI bus, or NULL */
+    void (*reset)(Device *device); /* machine reset: to power-on state; vCPUs are stopped. May be NULL */
+    void (*destroy)(Device *device); /* frees everything, the struct too */
+};
+
+/* Makes and adds to env->devices: finds the type by options' "driver", refuses a second device of the same id, checks
+ * that every property was known. Errors name driver and id. */
+Device *device_create(DeviceEnv *env, OptSet *options, GError **error);
+Device *device_find(const DeviceEnv *env, const char *id);
+void device_destroy(Device *device);
+/* All types, NULL-terminated. */
+const DeviceType *const *device_types(void);

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+host_vmm_libhostvmm_a_SOURCES += \
+	host-vmm/hw/pc.c \
+	host-vmm/hw/pc.h \
+	host-vmm/hw/uart16550.c \
+	host-vmm/hw/uart16550.h \
+	host-vmm/hw/cmos-rtc.c \
+	host-vmm/hw/cmos-rtc.h \
+	host-vmm/hw/acpi-pm.c \
+	host-vmm/hw/acpi-pm.h

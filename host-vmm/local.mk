@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+if ENABLE_HOST_VMM
+bin_PROGRAMS += host-vmm/host-vmm
+noinst_LIBRARIES += host-vmm/libhostvmm.a
+endif
+host_vmm_host_vmm_SOURCES = host-vmm/main.c
+host_vmm_host_vmm_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS)
+
+# All but main(), so that device tests can link it.
+host_vmm_libhostvmm_a_SOURCES = \
+	host-vmm/machine.c host-vmm/machine.h \
+	host-vmm/machine-config.h host-vmm/options.c \
+	host-vmm/optset.c host-vmm/optset.h \
+	host-vmm/device.c host-vmm/device.h \
+	host-vmm/object.c host-vmm/object.h
+include host-vmm/kvm/local.mk
+include host-vmm/memory/local.mk
+include host-vmm/boot/local.mk
+include host-vmm/bus/local.mk
+include host-vmm/virtio/local.mk
+include host-vmm/hw/local.mk
+include host-vmm/char/local.mk
+include host-vmm/qmp/local.mk

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * machine-config: what the command line asks for, as plain data. options.c fills it in, machine.c builds it.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "host-vmm/optset.h"
+
+typedef struct MachineConfig {
+    char *name;          /* -name guest=; NULL: none */
+    gboolean debug_threads; /* -name debug-threads=on: name the threads */
+    char *uuid;          /* -uuid, canonical lower case; NULL: none */
+    guint64 memory_size; /* -m, bytes; default 128 MiB */
+    guint vcpus;         /* -smp; default 1 */
+    guint sockets, cores, threads; /* topology; product is the possible vCPUs */
+    char *kernel, *initrd, *append; /* -kernel, -initrd, -append */
+    gboolean probe;      /* -accel kvm,probe=: run the probe guest first; default TRUE */
+    gboolean start_paused; /* -S */
+    gboolean no_reboot;  /* -no-reboot: a guest reset ends the process */
+    gboolean no_shutdown; /* -no-shutdown: a guest power-off only stops it */
+    gboolean daemonize;
+    char *pidfile;
+    char *log_file; /* -D; NULL: stderr */
+
+    GPtrArray *objects;  /* OptSet of each -object, in order */
+    GPtrArray *chardevs; /* OptSet of each -chardev */
+    GPtrArray *devices;  /* OptSet of each -device */
+    GPtrArray *serials;  /* char* of each -serial */
+    GPtrArray *monitors; /* OptSet of each -mon; a -qmp X is {chardev=compat_monitorN} with X in qmps */
+    GPtrArray *qmps;     /* char* of each -qmp */
+} MachineConfig;
+
+void machine_config_free(MachineConfig *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MachineConfig, machine_config_free)
+
+/* Parses the whole command line. NULL and one clear error naming the option; *handled: --help, --version or "-device help"
+ * has been printed and the program should exit 0. */
+MachineConfig *machine_config_parse(int argc, char **argv, gboolean *handled, GError **error);

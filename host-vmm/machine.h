@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * machine: puts the parts of one guest together and owns its lifecycle: run, pause, reset, shut down.
+ *
+ * All functions are for the main thread unless said otherwise.
+ */
+#pragma once
+
+#include "host-vmm/device.h"
+#include "host-vmm/machine-config.h"
+
+typedef struct Machine Machine;
+
+/* QMP's RunState words (query-status). */
+typedef enum {
+    MACHINE_PRELAUNCH, /* -S, before the first cont */
+    MACHINE_RUNNING,
+    MACHINE_PAUSED,
+    MACHINE_SHUTDOWN,       /* the guest powered off and -no-shutdown keeps us */
+    MACHINE_INTERNAL_ERROR, /* KVM could not go on; paused with the reason logged */
+} MachineState;
+const char *machine_state_name(MachineState state); /* "prelaunch", "running", "paused", "shutdown", "internal-error" */
+
+/* Builds everything but does not run a vCPU. `config` stays the caller's and must outlive the machine;
+ * chardevs likewise. Errors are one clear line. */
+Machine *machine_new(const MachineConfig *config, ChardevSet *chardevs, GError **error);
+void machine_free(Machine *machine); /* stops and joins vCPU threads */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
+
+const MachineConfig *machine_config(const Machine *machine);
+DeviceEnv *machine_device_env(Machine *machine);
+MachineState machine_state(const Machine *machine);
+
+/* Starts or resumes (event RESUME); an error in state internal-error or shutdown (a reset leads out). */
+gboolean machine_resume(Machine *machine, GError **error);
+/* Stops all vCPUs, returns when they stand (event STOP). Nothing if already stopped. */
+void machine_pause(Machine *machine);
+/* Resets as the reset button does (event RESET{guest: false, reason: "host-qmp-system-reset"}); a paused guest stays
+ * paused, at its entry; state shutdown or internal-error becomes paused. */
+void machine_reset(Machine *machine);
+/* Presses the ACPI power button (event POWERDOWN). */
+void machine_powerdown(Machine *machine);
+/* Ends (event SHUTDOWN{guest: false, reason}); `reason`: "host-qmp-quit", "host-signal". The quit function is called from
+ * the main loop. */
+void machine_quit(Machine *machine, const char *reason);
+
+typedef struct MachineVcpu {
+    guint index;
+    int thread_id; /* TID */
+} MachineVcpu;
+guint machine_vcpu_count(const Machine *machine);
+MachineVcpu machine_vcpu(const Machine *machine, guint index);
+
+/* Events for the monitor, delivered on the main thread in order. */
+typedef void (*MachineEventFunc)(const char *name, JsonObject *data, gpointer user_data);
+void machine_set_event_func(Machine *machine, MachineEventFunc func, gpointer user_data);
+/* Called once when the process should end: guest power-off (without -no-shutdown), reset with -no-reboot, quit. */
+typedef void (*MachineQuitFunc)(int exit_status, gpointer user_data);
+void machine_set_quit_func(Machine *machine, MachineQuitFunc func, gpointer user_data);

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * optset: the keys and values of one command-line option or device_add, in QEMU's syntax.
+ *
+ * "virtio-rng-pci,id=rng0,addr=0x6" (a comma in a value is doubled; a bare word is key=on, nokey is key=off) or a
+ * JSON object. It remembers which keys were asked for, so that optset_finish() can name the first one that nobody knows.
+ */
+#pragma once
+
+#include <gio/gio.h>
+#include <json-glib/json-glib.h>
+
+typedef struct OptSet OptSet;
+
+/* what: how errors name it ("-device"). implied: the key of a first bare word ("driver"), or NULL. */
+OptSet *optset_parse(const char *what, const char *text, const char *implied, GError **error);
+/* From device_add's arguments: scalars only, nested objects become "outer.inner". */
+OptSet *optset_from_json(const char *what, JsonObject *object, GError **error);
+void optset_free(OptSet *options);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(OptSet, optset_free)
+
+const char *optset_what(const OptSet *options);
+gboolean optset_has(OptSet *options, const char *key); /* does not count as asked for */
+/* NULL if absent. Borrowed. */
+const char *optset_string(OptSet *options, const char *key);
+/* Fails "-device: 'driver' is missing" if absent. */
+const char *optset_need_string(OptSet *options, const char *key, GError **error);
+/* on/off/yes/no/true/false; the value stays as it is if absent. FALSE and error if it is not of that form. */
+gboolean optset_bool(OptSet *options, const char *key, gboolean *value, GError **error);
+/* Decimal or 0x, within [min, max]. */
+gboolean optset_uint(OptSet *options, const char *key, guint64 min, guint64 max, guint64 *value, GError **error);
+/* Bytes; suffix k, K, M, G, T (1024-based); default_unit multiplies a bare number (1 or 1 MiB). */
+gboolean optset_size(OptSet *options, const char *key, guint64 default_unit, guint64 *value, GError **error);
+/* Accepts without meaning for us: marks the key as asked for. */
+void optset_ignore(OptSet *options, const char *key);
+/* Fails "-device virtio-rng-pci: unknown property 'x'" if a key was never asked for. */
+gboolean optset_finish(OptSet *options, GError **error);

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+host_vmm_libhostvmm_a_SOURCES += \
+	host-vmm/qmp/server.c \
+	host-vmm/qmp/server.h \
+	host-vmm/qmp/commands-machine.c \
+	host-vmm/qmp/commands-char.c \
+	host-vmm/qmp/events.c \
+	host-vmm/qmp/events.h

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+host_vmm_libhostvmm_a_SOURCES += \
+	host-vmm/virtio/virtqueue.c \
+	host-vmm/virtio/virtqueue.h \
+	host-vmm/virtio/virtio.h \
+	host-vmm/virtio/virtio-pci.c \
+	host-vmm/virtio/virtio-pci.h \
+	host-vmm/virtio/virtio-serial.c \
+	host-vmm/virtio/virtio-serial.h \
+	host-vmm/virtio/virtio-rng.c \
+	host-vmm/virtio/virtio-rng.h
