@@ -2,12 +2,13 @@
 /*
  * guest-memory: the guest's RAM, and the only way to touch it.
  *
- * RAM is a memfd mapped once, aligned and advised for huge pages. Below 3 GiB it is at guest-physical 0; what is
- * beyond goes to 4 GiB, leaving the hole for PCI and the APICs. Every address and length that a guest gives is
- * hostile: these functions check them and never touch anything outside RAM.
+ * RAM is mapped once, aligned and advised for huge pages: a memfd where the host gives those to shared
+ * memory, else anonymous memory. Below 3 GiB it is at guest-physical 0; what is beyond goes to 4 GiB, leaving
+ * the hole for PCI and the APICs. Every address and length that a guest gives is hostile: these functions
+ * check them and never touch anything outside RAM.
  *
- * Thread-safe: the layout does not change after creation. Contents are shared with running vCPUs: read a value
- * once, then check it.
+ * Thread-safe: the layout does not change after creation. Contents are shared with running vCPUs: read a
+ * value once, then check it.
  */
 #pragma once
 
@@ -24,7 +25,8 @@ typedef struct GuestMemoryRegion {
     void *host;   /* where it is mapped here */
 } GuestMemoryRegion;
 
-/* size in bytes, a multiple of 4 KiB. Fails if it cannot be mapped or is more than the host could ever give. */
+/* size in bytes, a multiple of 4 KiB. Fails if it cannot be mapped or is more than the host could ever give.
+ */
 GuestMemory *guest_memory_new(guint64 size, GError **error);
 void guest_memory_free(GuestMemory *memory);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestMemory, guest_memory_free)
@@ -33,7 +35,8 @@ guint64 guest_memory_size(const GuestMemory *memory);
 /* Owned by memory; *count regions (1 or 2), ascending. */
 const GuestMemoryRegion *guest_memory_regions(const GuestMemory *memory, guint *count);
 
-/* Host address of [address, address + length), or NULL if any byte of it is outside one region. length 0: NULL. */
+/* Host address of [address, address + length), or NULL if any byte of it is outside one region. length 0:
+ * NULL. */
 void *guest_memory_range(const GuestMemory *memory, guint64 address, guint64 length);
 /* FALSE (and nothing copied) if the range is not RAM. length 0 is TRUE. */
 gboolean guest_memory_read(const GuestMemory *memory, guint64 address, void *to, gsize length);
