@@ -42,7 +42,8 @@ struct DeviceType {
     Device *(*create)(DeviceEnv *env, OptSet *options, GError **error);
 };
 
-/* A device's struct begins with this. */
+/* A device's struct begins with this. type and id are filled in by device_create(), after create(): a device that needs
+ * its id earlier asks the options for it. */
 struct Device {
     const DeviceType *type;
     char *id; /* NULL if it has none */

@@ -18,7 +18,7 @@ struct ObjectType {
     Object *(*create)(OptSet *options, GError **error);
 };
 
-/* An object's struct begins with this. */
+/* An object's struct begins with this. type and id are filled in by object_set_add(). */
 struct Object {
     const ObjectType *type;
     char *id;

@@ -5,8 +5,11 @@
  * PCI Local Bus Specification 3.0. There is no firmware: pci_bus_assign() places the BARs before the guest starts and
  * enables decoding; the guest may move them.
  *
- * Locking: a device's configuration space, BAR addresses and MSI-X state are under the bus's lock, taken by these
- * functions. A device's own callbacks (BAR reads and writes) are called without it.
+ * Locking, outermost first: the bus's configuration lock (configuration spaces, who sits where, where BARs are mapped)
+ * is held during configuration accesses and the functions that add, remove or place; PciConfigFunc and PciBarFunc are
+ * called with it held, so they may touch the configuration space, but must not call those functions. The interrupt and
+ * BAR-address functions take short inner locks only and may be called from anywhere, with a device's lock held.
+ * A device's BAR reads and writes are called without any of these.
  */
 #pragma once
 
@@ -37,6 +40,10 @@ typedef struct PciIdentity {
 } PciIdentity;
 
 PciBus *pci_bus_new(IoBus *ports, IoBus *mmio, VmOps *vm, GError **error); /* claims 0xcf8-0xcff */
+/* Port 0xcf9 lies within the configuration ports (byte accesses): PIIX3's reset control register. func is called, on a
+ * vCPU thread, when the guest's write asks for a reset (bit 2 set; value 6 is what ACPI's RESET_REG writes). */
+typedef void (*PciResetFunc)(gpointer user_data);
+void pci_bus_set_reset_func(PciBus *bus, PciResetFunc func, gpointer user_data);
 void pci_bus_free(PciBus *bus); /* after its devices */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PciBus, pci_bus_free)
 /* Gives every unassigned BAR an address and switches decoding on for all devices (also for one added later). */
@@ -59,15 +66,15 @@ guint8 *pci_device_config(PciDevice *device);
 guint8 *pci_device_writable(PciDevice *device);
 /* Adds a capability of `length` bytes (id and next pointer included); returns its offset, contents zero. */
 guint8 pci_device_add_capability(PciDevice *device, guint8 id, guint8 length);
-/* Called (without the bus lock) around config accesses to [offset, offset + length) that the device serves itself
- * (virtio's PCI configuration window): before a read so that it can fill config, after a write. */
+/* Called around config accesses that touch [offset, offset + length), which the device serves itself (virtio's PCI
+ * configuration window): before a read so that it can fill config, after a write. */
 typedef void (*PciConfigFunc)(PciDevice *device, guint offset, guint size, gboolean is_write, gpointer user_data);
 void pci_device_set_config_func(PciDevice *device, guint offset, guint length, PciConfigFunc func, gpointer user_data);
 
 /* A memory BAR of `size` bytes (a power of two, >= 4 KiB); index 0-5; is_64: takes index and index + 1, prefetchable. */
 void pci_device_add_bar(PciDevice *device, guint index, guint64 size, gboolean is_64, const IoBusOps *ops, gpointer data);
-/* Called without the bus lock, on a vCPU thread or the main thread, after a BAR was mapped (address) or unmapped
- * (address PCI_BAR_UNMAPPED): where doorbells follow. */
+/* Called, on a vCPU thread or the main thread, after a BAR was mapped (address) or unmapped (address PCI_BAR_UNMAPPED):
+ * where doorbells follow. */
 #define PCI_BAR_UNMAPPED G_MAXUINT64
 typedef void (*PciBarFunc)(PciDevice *device, guint index, guint64 address, gpointer user_data);
 void pci_device_set_bar_func(PciDevice *device, PciBarFunc func, gpointer user_data);
@@ -76,11 +83,11 @@ guint64 pci_device_bar_address(PciDevice *device, guint index);
 /* INTx level; does nothing while MSI-X is enabled or the command register disables INTx (the status bit follows). */
 void pci_device_set_intx(PciDevice *device, gboolean level);
 
-/* MSI-X with table and pending bits in memory BAR `bar` (its own, 4 KiB or more). vectors <= 64. */
+/* MSI-X with table and pending bits in a 4 KiB memory BAR `bar` of its own, added by this. vectors 1-64. */
 void pci_device_add_msix(PciDevice *device, guint bar, guint vectors);
 gboolean pci_device_msix_enabled(PciDevice *device);
 guint pci_device_msix_vectors(const PciDevice *device);
 /* Raises a vector: by irqfd if unmasked, else its pending bit. From any thread; out of range: nothing. */
 void pci_device_msix_notify(PciDevice *device, guint vector);
-/* Back to power-on: BARs keep their addresses, MSI-X off and masked, INTx low. */
+/* Back to what pci_bus_assign() left: BARs at the addresses given there, decoding on, MSI-X off and masked, INTx low. */
 void pci_device_reset(PciDevice *device);
