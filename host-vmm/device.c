@@ -21,25 +21,12 @@ static const DeviceType *type_find(const char *name)
     return NULL;
 }
 
-/* QEMU's rule for ids: a letter, then letters, digits, '-', '.', '_'. */
-static gboolean id_is_well_formed(const char *id)
-{
-    if (!g_ascii_isalpha(id[0]))
-        return FALSE;
-    for (const char *at = id; *at != '\0'; at++) {
-        if (!g_ascii_isalnum(*at) && strchr("-._", *at) == NULL)
-            return FALSE;
-    }
-    return TRUE;
-}
-
 /* Says which device, unless the option parser has said it already. */
-static void name_device(GError **error, OptSet *options, const char *driver, const char *id)
+static void name_device(GError **error, OptSet *options, const char *id)
 {
-    if (error == NULL || *error == NULL || g_str_has_prefix((*error)->message, optset_what(options)))
-        return;
-    g_prefix_error(error, "%s %s%s%s: ", optset_what(options), driver, id != NULL ? ",id=" : "",
-                   id != NULL ? id : "");
+    const char *what = optset_what(options);
+    if (error != NULL && *error != NULL && !g_str_has_prefix((*error)->message, what))
+        g_prefix_error(error, "%s%s%s: ", what, id != NULL ? ",id=" : "", id != NULL ? id : "");
 }
 
 Device *device_create(DeviceEnv *env, OptSet *options, GError **error)
@@ -54,20 +41,14 @@ Device *device_create(DeviceEnv *env, OptSet *options, GError **error)
         return NULL;
     }
     const char *id = optset_string(options, "id");
-    if (id != NULL && !id_is_well_formed(id)) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                    "id '%s' must begin with a letter and have only letters, digits, '-', '.' and '_'", id);
-        name_device(error, options, driver, NULL);
-        return NULL;
-    }
     if (id != NULL && device_find(env, id) != NULL) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS, "Duplicate device ID '%s'", id);
-        name_device(error, options, driver, NULL);
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS, "%s: Duplicate device ID '%s'",
+                    optset_what(options), id);
         return NULL;
     }
     Device *device = type->create(env, options, error);
     if (device == NULL || !optset_finish(options, error)) {
-        name_device(error, options, driver, id);
+        name_device(error, options, id);
         if (device != NULL)
             device_destroy(device);
         return NULL;

@@ -60,13 +60,13 @@ Object *object_set_add(ObjectSet *set, OptSet *options, GError **error)
         return NULL;
     }
     if (object_set_find(set, id) != NULL) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS, "%s %s: Duplicate object ID '%s'", what, name, id);
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS, "%s: Duplicate object ID '%s'", what, id);
         return NULL;
     }
     Object *object = type->create(options, error);
     if (object == NULL) {
         if (error != NULL && *error != NULL && !g_str_has_prefix((*error)->message, what))
-            g_prefix_error(error, "%s %s,id=%s: ", what, name, id);
+            g_prefix_error(error, "%s,id=%s: ", what, id);
         return NULL;
     }
     if (!optset_finish(options, error)) {
