@@ -3,10 +3,14 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/kvm/kvm.c \
 	host-vmm/kvm/kvm.h \
 	host-vmm/kvm/vcpu.c \
+	host-vmm/kvm/vcpu-state.c \
+	host-vmm/kvm/vcpu-state.h \
 	host-vmm/kvm/vcpu.h \
 	host-vmm/kvm/cpuid.c \
 	host-vmm/kvm/cpuid.h \
 	host-vmm/kvm/interrupts.c \
 	host-vmm/kvm/interrupts.h \
 	host-vmm/kvm/probe.c \
+	host-vmm/kvm/probe-guest.S \
+	host-vmm/kvm/probe-guest.h \
 	host-vmm/kvm/probe.h

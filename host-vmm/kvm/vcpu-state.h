@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * vcpu-state: a vCPU's registers as they were at power-on, to come back to at a reset, and the state in which
+ * a directly booted kernel is entered.
+ *
+ * The vCPU must not be running. All of it is KVM's own vCPU ioctls (Documentation/virt/kvm/api.rst).
+ */
+#pragma once
+
+#include "host-vmm/kvm/kvm.h"
+
+typedef struct VcpuState VcpuState;
+struct VcpuEntry;
+
+/* Where the entry state's segment descriptors lie in guest memory; the loader puts BOOT_GDT_ENTRIES entries
+ * there. */
+#define BOOT_GDT_ADDRESS 0x500
+#define BOOT_GDT_ENTRIES 5
+extern const guint64 BOOT_GDT[BOOT_GDT_ENTRIES];
+
+VcpuState *vcpu_state_save(const Kvm *kvm, int vcpu_fd, GError **error);
+void vcpu_state_free(VcpuState *state);
+gboolean vcpu_state_restore(const VcpuState *state, int vcpu_fd, GError **error);
+/* 32-bit protected mode at entry->eip with flat segments, interrupts off, paging off. */
+gboolean vcpu_state_set_entry(int vcpu_fd, const struct VcpuEntry *entry, GError **error);
