@@ -2,9 +2,6 @@
 noinst_LIBRARIES += lib/libvirtsuite.a
 lib_libvirtsuite_a_SOURCES = \
 	lib/jsonstream.c lib/jsonstream.h \
-	lib/command.c lib/command.h \
-	lib/json-client.c lib/json-client.h \
-	lib/qmp-client.c lib/qmp-client.h \
-	lib/agent-client.c lib/agent-client.h \
-	lib/runtime-dir.c lib/runtime-dir.h \
+	lib/json-write.c lib/json-scan.h \
+	lib/command.c lib/command-check.c lib/command.h \
 	lib/log.c lib/log.h

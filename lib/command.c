@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/command.h"
+
+#include <string.h>
+
+#define DEFAULT_REASON "the command is not allowed"
+
+/* A row with what has become of it. */
+typedef struct Entry {
+    const Command *command;
+    gboolean disabled;
+    char *reason;
+} Entry;
+
+struct CommandServer {
+    gint references; /* the owner's and one of each unfinished call */
+    CommandDialect dialect;
+    GPtrArray *entries;  /* of Entry, in the order of the tables */
+    GHashTable *by_name; /* borrowed from entries */
+    gpointer data;
+    gboolean frozen;
+};
+
+struct CommandSession {
+    gint references; /* the owner's and one while bytes are being fed */
+    CommandServer *server;
+    CommandWriteFunc write; /* NULL once the owner has freed it */
+    gpointer user_data;
+    JsonStream *stream;
+    GHashTable *calls; /* set of unfinished CommandCall */
+    gboolean negotiated;
+    gboolean dispatching;
+};
+
+struct CommandCall {
+    CommandServer *server;
+    CommandSession *session; /* NULL once the peer has gone */
+    const Command *command;
+    JsonObject *arguments;
+    JsonNode *id; /* NULL: none was sent */
+};
+
+/* ---- server ---- */
+
+static void entry_free(gpointer data)
+{
+    Entry *entry = data;
+
+    g_free(entry->reason);
+    g_free(entry);
+}
+
+CommandServer *command_server_new(CommandDialect dialect, const Command *const *tables, gpointer data)
+{
+    g_return_val_if_fail(tables != NULL, NULL);
+
+    CommandServer *server = g_new0(CommandServer, 1);
+
+    server->references = 1;
+    server->dialect = dialect;
+    server->entries = g_ptr_array_new_with_free_func(entry_free);
+    server->by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    server->data = data;
+    for (; *tables; tables++) {
+        for (const Command *command = *tables; command->name; command++) {
+            Entry *entry = g_new0(Entry, 1);
+
+            entry->command = command;
+            g_ptr_array_add(server->entries, entry);
+            if (!g_hash_table_insert(server->by_name, (gpointer)command->name, entry)) {
+                g_critical("command %s is in the tables twice", command->name);
+            }
+        }
+    }
+    return server;
+}
+
+static void server_unref(CommandServer *server)
+{
+    if (--server->references) {
+        return;
+    }
+    g_hash_table_unref(server->by_name);
+    g_ptr_array_unref(server->entries);
+    g_free(server);
+}
+
+void command_server_free(CommandServer *server)
+{
+    if (server) {
+        server_unref(server);
+    }
+}
+
+static Entry *find_entry(CommandServer *server, const char *name)
+{
+    return g_hash_table_lookup(server->by_name, name);
+}
+
+static gboolean entry_is_enabled(const CommandServer *server, const Entry *entry)
+{
+    return !entry->disabled && (!server->frozen || (entry->command->flags & COMMAND_WHEN_FROZEN));
+}
+
+const Command *command_server_find(CommandServer *server, const char *name)
+{
+    Entry *entry = find_entry(server, name);
+
+    return entry ? entry->command : NULL;
+}
+
+void command_server_foreach(CommandServer *server, CommandVisitor func, gpointer user_data)
+{
+    for (guint i = 0; i < server->entries->len; i++) {
+        Entry *entry = g_ptr_array_index(server->entries, i);
+
+        func(entry->command, entry_is_enabled(server, entry), user_data);
+    }
+}
+
+gboolean command_server_set_enabled(CommandServer *server, const char *name, gboolean enabled,
+                                    const char *reason)
+{
+    Entry *entry = find_entry(server, name);
+
+    if (!entry) {
+        return FALSE;
+    }
+    entry->disabled = !enabled;
+    g_free(entry->reason);
+    entry->reason = g_strdup(reason);
+    return TRUE;
+}
+
+void command_server_set_frozen(CommandServer *server, gboolean frozen)
+{
+    server->frozen = frozen;
+}
+
+gboolean command_server_is_enabled(CommandServer *server, const Command *command)
+{
+    Entry *entry = find_entry(server, command->name);
+
+    return entry && entry_is_enabled(server, entry);
+}
+
+/* ---- replies ---- */
+
+static void session_write(CommandSession *session, JsonNode *message, gboolean delimited)
+{
+    g_autoptr(GString) line = g_string_new(delimited ? "\xff" : NULL);
+
+    json_write(message, line);
+    g_string_append_c(line, '\n');
+    if (session->write) {
+        session->write(line->str, line->len, session->user_data);
+    }
+}
+
+/* Sends {name: value, "id": id}. `value` is taken. */
+static void session_reply(CommandSession *session, const char *name, JsonNode *value, JsonNode *id,
+                          gboolean delimited)
+{
+    g_autoptr(JsonNode) message = json_node_init_object(json_node_alloc(), NULL);
+    JsonObject *object = json_object_new();
+
+    json_object_set_member(object, name, value);
+    if (id) {
+        json_object_set_member(object, "id", json_node_copy(id));
+    }
+    json_node_take_object(message, object);
+    session_write(session, message, delimited);
+}
+
+static void session_reply_error(CommandSession *session, const char *error_class, const char *desc,
+                                JsonNode *id)
+{
+    JsonObject *object = json_object_new();
+    JsonNode *value = json_node_init_object(json_node_alloc(), NULL);
+
+    if (session->dispatching) {
+        json_stream_quiet_line(session->stream);
+    }
+    json_object_set_string_member(object, "class", error_class);
+    json_object_set_string_member(object, "desc", desc);
+    json_node_take_object(value, object);
+    session_reply(session, "error", value, id, FALSE);
+}
+
+/* ---- calls ---- */
+
+static void call_free(CommandCall *call)
+{
+    if (call->session) {
+        g_hash_table_remove(call->session->calls, call);
+    }
+    server_unref(call->server);
+    json_object_unref(call->arguments);
+    g_clear_pointer(&call->id, json_node_unref);
+    g_free(call);
+}
+
+const Command *command_call_command(const CommandCall *call)
+{
+    return call->command;
+}
+
+CommandServer *command_call_server(const CommandCall *call)
+{
+    return call->server;
+}
+
+CommandSession *command_call_session(const CommandCall *call)
+{
+    return call->session;
+}
+
+void command_call_return(CommandCall *call, JsonNode *value)
+{
+    g_return_if_fail(call != NULL && value != NULL);
+
+    CommandSession *session = call->session;
+    CommandFlags flags = call->command->flags;
+
+    if (session && (flags & COMMAND_BEFORE_NEGOTIATION)) {
+        session->negotiated = TRUE;
+    }
+    if (session && !(flags & COMMAND_NO_REPLY)) {
+        /* The write function may free the session; the call notices by then. */
+        session_reply(session, "return", value, call->id, (flags & COMMAND_DELIMITED_REPLY) != 0);
+    } else {
+        json_node_unref(value);
+    }
+    call_free(call);
+}
+
+void command_call_return_object(CommandCall *call, JsonObject *value)
+{
+    JsonNode *node = json_node_init_object(json_node_alloc(), NULL);
+
+    json_node_take_object(node, value);
+    command_call_return(call, node);
+}
+
+void command_call_return_array(CommandCall *call, JsonArray *value)
+{
+    JsonNode *node = json_node_init_array(json_node_alloc(), NULL);
+
+    json_node_take_array(node, value);
+    command_call_return(call, node);
+}
+
+void command_call_return_int(CommandCall *call, gint64 value)
+{
+    command_call_return(call, json_node_init_int(json_node_alloc(), value));
+}
+
+void command_call_return_empty(CommandCall *call)
+{
+    command_call_return_object(call, json_object_new());
+}
+
+static void call_fail(CommandCall *call, const char *error_class, const char *desc)
+{
+    if (call->session) {
+        session_reply_error(call->session, error_class, desc, call->id);
+    }
+    call_free(call);
+}
+
+void command_call_fail(CommandCall *call, const char *format, ...)
+{
+    g_autofree char *desc = NULL;
+    va_list args;
+
+    va_start(args, format);
+    desc = g_strdup_vprintf(format, args);
+    va_end(args);
+    call_fail(call, "GenericError", desc);
+}
+
+void command_call_fail_class(CommandCall *call, const char *error_class, const char *format, ...)
+{
+    g_autofree char *desc = NULL;
+    va_list args;
+
+    va_start(args, format);
+    desc = g_strdup_vprintf(format, args);
+    va_end(args);
+    call_fail(call, error_class, desc);
+}
+
+void command_call_take_error(CommandCall *call, GError *error)
+{
+    call_fail(call, "GenericError", error->message);
+    g_error_free(error);
+}
+
+/* ---- requests ---- */
+
+typedef struct Request {
+    const char *execute; /* borrowed, as all here */
+    JsonObject *arguments;
+    JsonNode *id;
+} Request;
+
+static gboolean is_string(JsonNode *value)
+{
+    return JSON_NODE_HOLDS_VALUE(value) && json_node_get_value_type(value) == G_TYPE_STRING;
+}
+
+/* What the request lacks or has too much of (owned), or NULL if it is well formed. `request->id` is set
+ * anyway. */
+static char *read_request(JsonNode *value, Request *request)
+{
+    JsonObjectIter iter;
+    const char *name;
+    JsonNode *member;
+
+    if (!JSON_NODE_HOLDS_OBJECT(value)) {
+        return g_strdup("QMP input must be a JSON object");
+    }
+    request->id = json_object_get_member(json_node_get_object(value), "id");
+    json_object_iter_init_ordered(&iter, json_node_get_object(value));
+    while (json_object_iter_next_ordered(&iter, &name, &member)) {
+        if (strcmp(name, "execute") == 0) {
+            if (!is_string(member)) {
+                return g_strdup("QMP input member 'execute' must be a string");
+            }
+            request->execute = json_node_get_string(member);
+        } else if (strcmp(name, "arguments") == 0) {
+            if (!JSON_NODE_HOLDS_OBJECT(member)) {
+                return g_strdup("QMP input member 'arguments' must be an object");
+            }
+            request->arguments = json_node_get_object(member);
+        } else if (strcmp(name, "id") != 0) {
+            return g_strdup_printf("QMP input member '%s' is unexpected", name);
+        }
+    }
+    return request->execute ? NULL : g_strdup("QMP input lacks member 'execute'");
+}
+
+/* The desc of a CommandNotFound error (owned), or NULL if the command may run now. */
+static char *check_allowed(CommandSession *session, const char *name, const Entry *entry)
+{
+    if (session->server->dialect == COMMAND_DIALECT_QMP) {
+        gboolean negotiates = entry && (entry->command->flags & COMMAND_BEFORE_NEGOTIATION);
+
+        if (!session->negotiated && !negotiates) {
+            return g_strdup("Expecting capabilities negotiation with 'qmp_capabilities'");
+        }
+        if (session->negotiated && negotiates) {
+            return g_strdup_printf("Capabilities negotiation is already complete, command '%s' ignored",
+                                   name);
+        }
+    }
+    if (!entry) {
+        return g_strdup_printf("The command %s has not been found", name);
+    }
+    if (!entry_is_enabled(session->server, entry)) {
+        return g_strdup_printf("Command %s has been disabled: %s", name,
+                               entry->disabled && entry->reason ? entry->reason : DEFAULT_REASON);
+    }
+    return NULL;
+}
+
+static void dispatch(CommandSession *session, JsonNode *value)
+{
+    Request request = {0};
+    g_autofree char *malformed = read_request(value, &request);
+    g_autoptr(JsonObject) arguments = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (malformed) {
+        session_reply_error(session, "GenericError", malformed, request.id);
+        return;
+    }
+
+    Entry *entry = find_entry(session->server, request.execute);
+    g_autofree char *refusal = check_allowed(session, request.execute, entry);
+
+    if (refusal) {
+        session_reply_error(session, "CommandNotFound", refusal, request.id);
+        return;
+    }
+
+    const Command *command = entry->command;
+
+    arguments = request.arguments ? json_object_ref(request.arguments) : json_object_new();
+    if (!command_check_arguments(arguments, command->args, (command->flags & COMMAND_LOOSE_ARGS) != 0,
+                                 &error)) {
+        session_reply_error(session, "GenericError", error->message, request.id);
+        return;
+    }
+
+    CommandCall *call = g_new0(CommandCall, 1);
+
+    call->server = session->server;
+    call->server->references++;
+    call->session = session;
+    call->command = command;
+    call->arguments = json_object_ref(arguments);
+    call->id = request.id ? json_node_copy(request.id) : NULL;
+    g_hash_table_add(session->calls, call);
+    command->handler(call, arguments, session->server->data);
+}
+
+/* ---- sessions ---- */
+
+static void session_unref(CommandSession *session)
+{
+    if (--session->references) {
+        return;
+    }
+    json_stream_free(session->stream);
+    g_hash_table_unref(session->calls);
+    g_free(session);
+}
+
+static void on_value(JsonNode *value, const GError *error, gpointer user_data)
+{
+    CommandSession *session = user_data;
+
+    if (!session->write) {
+        return; /* freed by a handler, with more requests in the same bytes */
+    }
+    session->dispatching = TRUE;
+    if (error) {
+        session_reply_error(session, "GenericError", error->message, NULL);
+    } else {
+        dispatch(session, value);
+    }
+    session->dispatching = FALSE;
+}
+
+CommandSession *command_session_new(CommandServer *server, CommandWriteFunc write, gpointer user_data,
+                                    JsonNode *greeting)
+{
+    g_return_val_if_fail(server != NULL && write != NULL, NULL);
+
+    CommandSession *session = g_new0(CommandSession, 1);
+
+    session->references = 1;
+    session->server = server;
+    session->write = write;
+    session->user_data = user_data;
+    session->stream = json_stream_new(NULL, on_value, session);
+    json_stream_set_first_name(session->stream, "execute");
+    session->calls = g_hash_table_new(NULL, NULL);
+    if (greeting) {
+        session_write(session, greeting, FALSE);
+        json_node_unref(greeting);
+    }
+    return session;
+}
+
+void command_session_free(CommandSession *session)
+{
+    GHashTableIter iter;
+    gpointer call;
+
+    if (!session) {
+        return;
+    }
+    session->write = NULL;
+    g_hash_table_iter_init(&iter, session->calls);
+    while (g_hash_table_iter_next(&iter, &call, NULL)) {
+        ((CommandCall *)call)->session = NULL;
+    }
+    g_hash_table_remove_all(session->calls);
+    session_unref(session);
+}
+
+void command_session_feed(CommandSession *session, const void *data, gsize length)
+{
+    session->references++;
+    json_stream_feed(session->stream, data, length);
+    session_unref(session);
+}
+
+void command_session_reset(CommandSession *session)
+{
+    json_stream_reset(session->stream);
+}
+
+gboolean command_session_is_negotiated(const CommandSession *session)
+{
+    return session->negotiated;
+}
+
+void command_session_send_event(CommandSession *session, const char *name, JsonObject *data)
+{
+    if (session->server->dialect != COMMAND_DIALECT_QMP || !session->negotiated) {
+        return;
+    }
+
+    gint64 now = g_get_real_time();
+    g_autoptr(JsonNode) message = json_node_init_object(json_node_alloc(), NULL);
+    JsonObject *object = json_object_new();
+    JsonObject *timestamp = json_object_new();
+
+    json_object_set_int_member(timestamp, "seconds", now / G_USEC_PER_SEC);
+    json_object_set_int_member(timestamp, "microseconds", now % G_USEC_PER_SEC);
+    json_object_set_object_member(object, "timestamp", timestamp);
+    json_object_set_string_member(object, "event", name);
+    if (data) {
+        json_object_set_object_member(object, "data", json_object_ref(data));
+    }
+    json_node_take_object(message, object);
+    session_write(session, message, FALSE);
+}
+
+guint command_session_pending(const CommandSession *session)
+{
+    return g_hash_table_size(session->calls);
+}

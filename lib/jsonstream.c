@@ -1,0 +1,863 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/jsonstream.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/json-scan.h"
+
+#define NOISE_BYTES      4096  /* one error per line or per so many bytes */
+#define TEXT_KEEP_BYTES  65536 /* a token buffer above this is given back after its value */
+#define WORD_BYTES       4096  /* longest number or keyword */
+#define SHOWN_BYTES      32    /* of a bad token, in an error's message */
+#define RESET_BYTE       0xff
+#define SURROGATE_OFFSET (0x10000 - (0xd800 << 10) - 0xdc00)
+
+G_DEFINE_QUARK(json - stream - error - quark, json_stream_error)
+
+const JsonStreamLimits JSON_STREAM_DEFAULT_LIMITS = {
+    .max_bytes = 64 << 20,
+    .max_tokens = 2 << 20,
+    .max_depth = 1024,
+};
+
+typedef enum {
+    LEX_BLANK, /* between tokens */
+    LEX_WORD,  /* a keyword or a number: letters, digits, '+', '-', '.' */
+    LEX_STRING,
+    LEX_UTF8,   /* in a character of several bytes */
+    LEX_ESCAPE, /* after a backslash */
+    LEX_HEX,    /* in the four digits of \uXXXX */
+    LEX_SKIP,   /* passing over garbage */
+} LexState;
+
+typedef enum {
+    WANT_VALUE,
+    WANT_VALUE_OR_END, /* after '[' */
+    WANT_NAME,
+    WANT_NAME_OR_END, /* after '{' */
+    WANT_COLON,
+    WANT_COMMA,
+} Want;
+
+/* A container whose end has not come yet. */
+typedef struct Frame {
+    JsonObject *object; /* or */
+    JsonArray *array;
+    char *name;           /* of the member whose value comes next */
+    gboolean begins_line; /* its bracket was the first token of a line */
+} Frame;
+
+struct JsonStream {
+    JsonStreamLimits limits;
+    JsonStreamFunc func;
+    gpointer user_data;
+    const char *first_name;
+
+    /* the value being read */
+    LexState lex;
+    Want want;
+    GArray *frames; /* of Frame; its length is the depth */
+    gsize bytes;    /* of token text */
+    guint tokens;
+
+    /* the token being read */
+    GString *text;
+    guint8 quote;
+    guint8 utf8_left; /* bytes of this character still to come; the next one lies in: */
+    guint8 utf8_low;
+    guint8 utf8_high;
+    guint8 hex_left;
+    guint hex;
+    guint high_surrogate; /* waits for its low half; 0: none */
+
+    /* garbage being passed over */
+    guint64 skip_depth; /* brackets to close; 0: until the next line */
+    guint8 skip_quote;  /* in a string; 0: not */
+    gboolean skip_escape;
+
+    /* where we are */
+    guint64 offset;
+    gboolean line_begins; /* nothing but white space in this line so far */
+    gboolean quiet;       /* this line's error has been reported, at: */
+    guint64 quiet_offset;
+
+    gboolean feeding;
+    gboolean freed; /* by a callback: the feed in progress frees it */
+};
+
+static void frame_clear(gpointer data)
+{
+    Frame *frame = data;
+
+    g_clear_pointer(&frame->object, json_object_unref);
+    g_clear_pointer(&frame->array, json_array_unref);
+    g_clear_pointer(&frame->name, g_free);
+}
+
+static Frame *top_frame(JsonStream *stream)
+{
+    return stream->frames->len ? &g_array_index(stream->frames, Frame, stream->frames->len - 1) : NULL;
+}
+
+JsonStream *json_stream_new(const JsonStreamLimits *limits, JsonStreamFunc func, gpointer user_data)
+{
+    g_return_val_if_fail(func != NULL, NULL);
+
+    JsonStream *stream = g_new0(JsonStream, 1);
+
+    stream->limits = limits ? *limits : JSON_STREAM_DEFAULT_LIMITS;
+    stream->func = func;
+    stream->user_data = user_data;
+    stream->frames = g_array_new(FALSE, TRUE, sizeof(Frame));
+    g_array_set_clear_func(stream->frames, frame_clear);
+    stream->text = g_string_new(NULL);
+    stream->line_begins = TRUE;
+    return stream;
+}
+
+void json_stream_free(JsonStream *stream)
+{
+    if (!stream) {
+        return;
+    }
+    if (stream->feeding) {
+        stream->freed = TRUE;
+        return;
+    }
+    g_array_unref(stream->frames);
+    g_string_free(stream->text, TRUE);
+    g_free(stream);
+}
+
+void json_stream_set_first_name(JsonStream *stream, const char *name)
+{
+    stream->first_name = name;
+}
+
+/* ---- ends of values, good and bad ---- */
+
+/* Forgets the value being read; what is known of the line stays. */
+static void begin_value(JsonStream *stream)
+{
+    stream->lex = LEX_BLANK;
+    stream->want = WANT_VALUE;
+    g_array_set_size(stream->frames, 0);
+    stream->bytes = 0;
+    stream->tokens = 0;
+    stream->high_surrogate = 0;
+    if (stream->text->allocated_len > TEXT_KEEP_BYTES) {
+        g_string_free(stream->text, TRUE);
+        stream->text = g_string_new(NULL);
+    } else {
+        g_string_truncate(stream->text, 0);
+    }
+}
+
+/* The last thing a step does: the callee may have reset or freed the stream. */
+static void report(JsonStream *stream, JsonStreamError code, const char *message)
+{
+    if (stream->freed || (stream->quiet && stream->offset - stream->quiet_offset < NOISE_BYTES)) {
+        return;
+    }
+    stream->quiet = TRUE;
+    stream->quiet_offset = stream->offset;
+
+    g_autoptr(GError) error = g_error_new_literal(JSON_STREAM_ERROR, code, message);
+
+    stream->func(NULL, error, stream->user_data);
+}
+
+/* Gives the value being read up and passes over the rest of it. `quote`: of the string that we are in, else
+ * 0. */
+static void fail(JsonStream *stream, JsonStreamError code, const char *message, guint8 quote)
+{
+    guint depth = stream->frames->len;
+
+    begin_value(stream);
+    stream->lex = LEX_SKIP;
+    stream->skip_depth = depth;
+    stream->skip_quote = quote;
+    stream->skip_escape = FALSE;
+    report(stream, code, message);
+}
+
+static void fail_parse(JsonStream *stream, const char *what, guint8 quote)
+{
+    g_autofree char *message = g_strconcat("JSON parse error, ", what, NULL);
+
+    fail(stream, JSON_STREAM_ERROR_PARSE, message, quote);
+}
+
+/* As fail_parse, naming the text that does not belong there. */
+static void fail_text(JsonStream *stream, const char *what, const guint8 *text, gsize length)
+{
+    g_autoptr(GString) shown = g_string_new(what);
+
+    g_string_append(shown, " '");
+    for (gsize i = 0; i < MIN(length, SHOWN_BYTES); i++) {
+        if (text[i] >= 0x20 && text[i] < 0x7f) {
+            g_string_append_c(shown, (char)text[i]);
+        } else {
+            g_string_append_printf(shown, "\\x%02x", text[i]);
+        }
+    }
+    g_string_append(shown, length > SHOWN_BYTES ? "…'" : "'");
+    fail_parse(stream, shown->str, 0);
+}
+
+/* How many of `bytes` more the limit leaves room for. */
+static gsize room_for(const JsonStream *stream, gsize bytes)
+{
+    return MIN(bytes, stream->limits.max_bytes - stream->bytes);
+}
+
+static gboolean count_bytes(JsonStream *stream, gsize bytes, guint8 quote)
+{
+    if (room_for(stream, bytes) < bytes) {
+        fail(stream, JSON_STREAM_ERROR_LIMIT, "JSON token size limit exceeded", quote);
+        return FALSE;
+    }
+    stream->bytes += bytes;
+    return TRUE;
+}
+
+/* `node` (taken) is complete: it goes into its container or, if it has none, to the owner. */
+static void value_done(JsonStream *stream, JsonNode *node)
+{
+    Frame *frame = top_frame(stream);
+
+    if (!frame) {
+        begin_value(stream);
+        stream->func(node, NULL, stream->user_data);
+        json_node_unref(node);
+        return;
+    }
+    if (frame->object) {
+        json_object_set_member(frame->object, frame->name, node);
+        g_clear_pointer(&frame->name, g_free);
+    } else {
+        json_array_add_element(frame->array, node);
+    }
+    stream->want = WANT_COMMA;
+}
+
+/* ---- grammar ---- */
+
+static gboolean wants_value(const JsonStream *stream)
+{
+    return stream->want == WANT_VALUE || stream->want == WANT_VALUE_OR_END;
+}
+
+static const char *wanted(JsonStream *stream)
+{
+    switch (stream->want) {
+    case WANT_NAME:
+    case WANT_NAME_OR_END:
+        return "expecting member name";
+    case WANT_COLON:
+        return "expecting ':'";
+    case WANT_COMMA:
+        return top_frame(stream)->object ? "expecting ',' or '}'" : "expecting ',' or ']'";
+    default:
+        return "expecting value";
+    }
+}
+
+static const guint8 *open_container(JsonStream *stream, const guint8 *p, gboolean begins_line)
+{
+    if (!wants_value(stream)) {
+        g_autofree char *message = g_strconcat("JSON parse error, ", wanted(stream), NULL);
+
+        if (!begins_line) {
+            fail(stream, JSON_STREAM_ERROR_PARSE, message, 0);
+            return p;
+        }
+        /* What came before was cut off; this line is innocent. */
+        begin_value(stream);
+        stream->line_begins = TRUE;
+        report(stream, JSON_STREAM_ERROR_PARSE, message);
+        return p;
+    }
+    if (stream->frames->len >= stream->limits.max_depth) {
+        fail(stream, JSON_STREAM_ERROR_LIMIT, "JSON nesting depth limit exceeded", 0);
+        return p;
+    }
+
+    Frame frame = {.begins_line = begins_line};
+
+    if (*p == '{') {
+        frame.object = json_object_new();
+        stream->want = WANT_NAME_OR_END;
+    } else {
+        frame.array = json_array_new();
+        stream->want = WANT_VALUE_OR_END;
+    }
+    g_array_append_val(stream->frames, frame);
+    return p + 1;
+}
+
+static const guint8 *close_container(JsonStream *stream, const guint8 *p)
+{
+    Frame *frame = top_frame(stream);
+    gboolean fits;
+
+    if (!frame) {
+        fail_text(stream, "stray", p, 1);
+        return p;
+    }
+    if (*p == '}') {
+        fits = frame->object && (stream->want == WANT_NAME_OR_END || stream->want == WANT_COMMA);
+    } else {
+        fits = frame->array && (stream->want == WANT_VALUE_OR_END || stream->want == WANT_COMMA);
+    }
+    if (!fits) {
+        fail_parse(stream, wanted(stream), 0);
+        return p;
+    }
+
+    JsonNode *node = json_node_alloc();
+
+    if (frame->object) {
+        json_node_init(node, JSON_NODE_OBJECT);
+        json_node_take_object(node, g_steal_pointer(&frame->object));
+    } else {
+        json_node_init(node, JSON_NODE_ARRAY);
+        json_node_take_array(node, g_steal_pointer(&frame->array));
+    }
+    g_array_set_size(stream->frames, stream->frames->len - 1);
+    value_done(stream, node);
+    return p + 1;
+}
+
+static const guint8 *separate(JsonStream *stream, const guint8 *p)
+{
+    Frame *frame = top_frame(stream);
+
+    if (!frame) {
+        fail_text(stream, "stray", p, 1);
+        return p;
+    }
+    if (*p == ':' && stream->want == WANT_COLON) {
+        stream->want = WANT_VALUE;
+    } else if (*p == ',' && stream->want == WANT_COMMA) {
+        stream->want = frame->object ? WANT_NAME : WANT_VALUE;
+    } else {
+        fail_parse(stream, wanted(stream), 0);
+        return p;
+    }
+    return p + 1;
+}
+
+/* ---- tokens ---- */
+
+static gboolean is_word_byte(guint8 c)
+{
+    return g_ascii_isalnum(c) || c == '-' || c == '+' || c == '.' || c == '_';
+}
+
+static gboolean is_number(const char *p)
+{
+    p += *p == '-';
+    if (*p == '0') {
+        p++;
+    } else {
+        if (!g_ascii_isdigit(*p)) {
+            return FALSE;
+        }
+        p += strspn(p, "0123456789");
+    }
+    if (*p == '.') {
+        gsize digits = strspn(p + 1, "0123456789");
+
+        if (!digits) {
+            return FALSE;
+        }
+        p += 1 + digits;
+    }
+    if (*p == 'e' || *p == 'E') {
+        p++;
+        p += *p == '+' || *p == '-';
+
+        gsize digits = strspn(p, "0123456789");
+
+        if (!digits) {
+            return FALSE;
+        }
+        p += digits;
+    }
+    return *p == '\0';
+}
+
+static JsonNode *number_node(const char *text)
+{
+    JsonNode *node = json_node_alloc();
+
+    if (!strpbrk(text, ".eE")) {
+        errno = 0;
+        gint64 integer = g_ascii_strtoll(text, NULL, 10);
+
+        if (errno == 0) {
+            return json_node_init_int(node, integer);
+        }
+    }
+    return json_node_init_double(node, g_ascii_strtod(text, NULL));
+}
+
+static void fail_word(JsonStream *stream)
+{
+    g_autofree char *word = g_strdup(stream->text->str); /* failing empties the buffer */
+
+    fail_text(stream, g_ascii_isalpha(*word) ? "invalid keyword" : "stray", (const guint8 *)word,
+              strlen(word));
+}
+
+static void word_done(JsonStream *stream)
+{
+    const char *text = stream->text->str;
+    JsonNode *node = NULL;
+
+    stream->lex = LEX_BLANK;
+    if (strcmp(text, "true") == 0) {
+        node = json_node_init_boolean(json_node_alloc(), TRUE);
+    } else if (strcmp(text, "false") == 0) {
+        node = json_node_init_boolean(json_node_alloc(), FALSE);
+    } else if (strcmp(text, "null") == 0) {
+        node = json_node_init_null(json_node_alloc());
+    } else if (is_number(text)) {
+        node = number_node(text);
+    } else {
+        fail_word(stream);
+        return;
+    }
+    value_done(stream, node);
+}
+
+static const guint8 *lex_word(JsonStream *stream, const guint8 *p, const guint8 *end)
+{
+    gsize room = WORD_BYTES - stream->text->len;
+    gsize run = 0;
+
+    while (run < room && p + run < end && is_word_byte(p[run])) {
+        run++;
+    }
+    if (run) {
+        g_string_append_len(stream->text, (const char *)p, (gssize)run);
+        count_bytes(stream, run, 0);
+        return p + run;
+    }
+    if (room == 0) {
+        fail_word(stream);
+    } else {
+        word_done(stream);
+    }
+    return p;
+}
+
+/* A line that begins like a request inside a half-read value: the value was cut off. */
+static void restart_at_top_frame(JsonStream *stream)
+{
+    guint last = stream->frames->len - 1;
+    Frame frame = g_array_index(stream->frames, Frame, last);
+
+    memset(&g_array_index(stream->frames, Frame, last), 0, sizeof(Frame));
+    begin_value(stream);
+    g_array_append_val(stream->frames, frame);
+    stream->tokens = 2;
+    stream->want = WANT_COLON;
+    report(stream, JSON_STREAM_ERROR_PARSE, "JSON parse error, unfinished value before a new line's '{'");
+}
+
+static void string_done(JsonStream *stream)
+{
+    const char *text = stream->text->str;
+    Frame *frame = top_frame(stream);
+
+    stream->lex = LEX_BLANK;
+    if (wants_value(stream)) {
+        JsonNode *node = json_node_init_string(json_node_alloc(), text);
+
+        if (stream->text->allocated_len > TEXT_KEEP_BYTES) {
+            g_string_free(stream->text, TRUE);
+            stream->text = g_string_new(NULL);
+        }
+        value_done(stream, node);
+        return;
+    }
+    if (json_object_has_member(frame->object, text)) {
+        fail_parse(stream, "duplicate key", 0);
+        return;
+    }
+    if (json_object_get_size(frame->object) >= JSON_STREAM_MAX_MEMBERS) {
+        fail(stream, JSON_STREAM_ERROR_LIMIT, "JSON object member limit exceeded", 0);
+        return;
+    }
+    frame->name = g_strdup(text);
+    stream->want = WANT_COLON;
+    if (stream->first_name && frame->begins_line && stream->frames->len > 1 &&
+        json_object_get_size(frame->object) == 0 && strcmp(text, stream->first_name) == 0) {
+        restart_at_top_frame(stream);
+    }
+}
+
+static void fail_utf8(JsonStream *stream)
+{
+    fail_parse(stream, "invalid UTF-8 sequence in string", stream->quote);
+}
+
+static void fail_escape(JsonStream *stream)
+{
+    fail_parse(stream, "invalid escape sequence in string", stream->quote);
+}
+
+/* The first byte of a character of several bytes (RFC 3629, section 4). */
+static const guint8 *begin_utf8(JsonStream *stream, const guint8 *p)
+{
+    guint8 c = *p;
+
+    stream->utf8_low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+    stream->utf8_high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    if (c >= 0xc2 && c <= 0xdf) {
+        stream->utf8_left = 1;
+    } else if (c >= 0xe0 && c <= 0xef) {
+        stream->utf8_left = 2;
+    } else if (c >= 0xf0 && c <= 0xf4) {
+        stream->utf8_left = 3;
+    } else {
+        fail_utf8(stream);
+        return p;
+    }
+    g_string_append_c(stream->text, (char)c);
+    stream->lex = LEX_UTF8;
+    return p + 1;
+}
+
+static const guint8 *lex_utf8(JsonStream *stream, const guint8 *p)
+{
+    if (*p < stream->utf8_low || *p > stream->utf8_high) {
+        fail_utf8(stream);
+        return p;
+    }
+    g_string_append_c(stream->text, (char)*p);
+    stream->utf8_low = 0x80;
+    stream->utf8_high = 0xbf;
+    if (--stream->utf8_left == 0) {
+        stream->lex = LEX_STRING;
+    }
+    count_bytes(stream, 1, stream->quote);
+    return p + 1;
+}
+
+static const guint8 *lex_string(JsonStream *stream, const guint8 *p, const guint8 *end)
+{
+    gsize run;
+
+    if (stream->high_surrogate && *p != '\\') {
+        fail_escape(stream);
+        return p;
+    }
+    run = json_scan_plain(p, (gsize)(end - p), stream->quote);
+    if (run) {
+        run = MAX(room_for(stream, run), 1);
+        if (count_bytes(stream, run, stream->quote)) {
+            g_string_append_len(stream->text, (const char *)p, (gssize)run);
+        }
+        return p + run;
+    }
+    if (*p < 0x20) {
+        fail_parse(stream, "control character in string", stream->quote);
+        return p;
+    }
+    if (!count_bytes(stream, 1, stream->quote)) {
+        return p;
+    }
+    if (*p == stream->quote) {
+        string_done(stream);
+        return p + 1;
+    }
+    if (*p == '\\') {
+        stream->lex = LEX_ESCAPE;
+        return p + 1;
+    }
+    if (*p == 0x7f) {
+        g_string_append_c(stream->text, 0x7f);
+        return p + 1;
+    }
+    return begin_utf8(stream, p);
+}
+
+static const guint8 *lex_escape(JsonStream *stream, const guint8 *p)
+{
+    static const char from[] = "\"'\\/bfnrt";
+    static const char to[] = "\"'\\/\b\f\n\r\t";
+    const char *found = *p ? strchr(from, *p) : NULL;
+
+    if (*p == 'u') {
+        stream->hex = 0;
+        stream->hex_left = 4;
+        stream->lex = LEX_HEX;
+    } else if (found && !stream->high_surrogate) {
+        g_string_append_c(stream->text, to[found - from]);
+        stream->lex = LEX_STRING;
+    } else {
+        fail_escape(stream);
+        return p;
+    }
+    count_bytes(stream, 1, stream->quote);
+    return p + 1;
+}
+
+static gboolean hex_done(JsonStream *stream)
+{
+    gboolean is_high = stream->hex >= 0xd800 && stream->hex <= 0xdbff;
+    gboolean is_low = stream->hex >= 0xdc00 && stream->hex <= 0xdfff;
+
+    if (is_low != (stream->high_surrogate != 0)) {
+        return FALSE;
+    }
+    if (is_high) {
+        stream->high_surrogate = stream->hex;
+        return TRUE;
+    }
+    if (is_low) {
+        stream->hex += (stream->high_surrogate << 10) + SURROGATE_OFFSET;
+        stream->high_surrogate = 0;
+    }
+    g_string_append_unichar(stream->text, stream->hex);
+    return TRUE;
+}
+
+static const guint8 *lex_hex(JsonStream *stream, const guint8 *p)
+{
+    if (!g_ascii_isxdigit(*p)) {
+        fail_escape(stream);
+        return p;
+    }
+    stream->hex = stream->hex << 4 | (guint)g_ascii_xdigit_value(*p);
+    if (--stream->hex_left == 0) {
+        stream->lex = LEX_STRING;
+        if (!hex_done(stream)) {
+            fail_escape(stream);
+            return p;
+        }
+    }
+    count_bytes(stream, 1, stream->quote);
+    return p + 1;
+}
+
+/* Passes over garbage, from which nothing is kept. */
+static const guint8 *lex_skip(JsonStream *stream, const guint8 *p, const guint8 *end)
+{
+    while (p < end) {
+        guint8 c = *p;
+
+        if (c == '\n' || c == RESET_BYTE) {
+            stream->lex = LEX_BLANK;
+            return p;
+        }
+        if (stream->skip_escape) {
+            stream->skip_escape = FALSE;
+        } else if (stream->skip_quote) {
+            gsize run = json_scan_plain(p, (gsize)(end - p), stream->skip_quote);
+
+            if (run) {
+                p += run;
+                continue;
+            }
+            stream->skip_escape = c == '\\';
+            if (c == stream->skip_quote) {
+                stream->skip_quote = 0;
+            }
+        } else if (stream->skip_depth) {
+            if (c == '"' || c == '\'') {
+                stream->skip_quote = c;
+            } else if (c == '{' || c == '[') {
+                stream->skip_depth++;
+            } else if ((c == '}' || c == ']') && --stream->skip_depth == 0) {
+                stream->lex = LEX_BLANK;
+                return p + 1;
+            }
+        }
+        p++;
+    }
+    return p;
+}
+
+static const guint8 *lex_blank(JsonStream *stream, const guint8 *p)
+{
+    if (*p == ' ' || *p == '\t' || *p == '\r') {
+        return p + 1;
+    }
+    if (*p == '\n') {
+        stream->line_begins = TRUE;
+        stream->quiet = FALSE;
+        return p + 1;
+    }
+
+    gboolean begins_line = stream->line_begins;
+    gboolean is_string = *p == '"' || *p == '\'';
+    gboolean is_word = is_word_byte(*p);
+
+    stream->line_begins = FALSE;
+    if (stream->tokens >= stream->limits.max_tokens) {
+        fail(stream, JSON_STREAM_ERROR_LIMIT, "JSON token count limit exceeded", 0);
+        return p;
+    }
+    stream->tokens++;
+    if (is_word) {
+        if (!wants_value(stream)) {
+            fail_parse(stream, wanted(stream), 0);
+            return p;
+        }
+        g_string_truncate(stream->text, 0);
+        stream->lex = LEX_WORD;
+        return p;
+    }
+    if (!count_bytes(stream, 1, 0)) {
+        return p;
+    }
+    if (is_string) {
+        if (!wants_value(stream) && stream->want != WANT_NAME && stream->want != WANT_NAME_OR_END) {
+            fail_parse(stream, wanted(stream), 0);
+            return p;
+        }
+        g_string_truncate(stream->text, 0);
+        stream->quote = *p;
+        stream->lex = LEX_STRING;
+        return p + 1;
+    }
+    switch (*p) {
+    case '{':
+    case '[':
+        return open_container(stream, p, begins_line);
+    case '}':
+    case ']':
+        return close_container(stream, p);
+    case ':':
+    case ',':
+        return separate(stream, p);
+    default:
+        fail_text(stream, "stray", p, 1);
+        return p;
+    }
+}
+
+/* ---- entry points ---- */
+
+static const guint8 *reset_byte(JsonStream *stream, const guint8 *p)
+{
+    gboolean partial = json_stream_is_partial(stream);
+
+    begin_value(stream);
+    if (partial) {
+        report(stream, JSON_STREAM_ERROR_PARSE, "JSON parse error, stray '\\xff'");
+    }
+    return p + 1;
+}
+
+static const guint8 *step(JsonStream *stream, const guint8 *p, const guint8 *end)
+{
+    if (*p == RESET_BYTE) {
+        return reset_byte(stream, p);
+    }
+    switch (stream->lex) {
+    case LEX_BLANK:
+        return lex_blank(stream, p);
+    case LEX_WORD:
+        return lex_word(stream, p, end);
+    case LEX_STRING:
+        return lex_string(stream, p, end);
+    case LEX_UTF8:
+        return lex_utf8(stream, p);
+    case LEX_ESCAPE:
+        return lex_escape(stream, p);
+    case LEX_HEX:
+        return lex_hex(stream, p);
+    default:
+        return lex_skip(stream, p, end);
+    }
+}
+
+void json_stream_feed(JsonStream *stream, const void *data, gsize length)
+{
+    g_return_if_fail(stream != NULL && !stream->feeding);
+
+    const guint8 *p = data;
+    const guint8 *end = p + length;
+
+    stream->feeding = TRUE;
+    while (p < end && !stream->freed) {
+        const guint8 *next = step(stream, p, end);
+
+        stream->offset += (guint64)(next - p);
+        p = next;
+    }
+    stream->feeding = FALSE;
+    if (stream->freed) {
+        json_stream_free(stream);
+    }
+}
+
+void json_stream_reset(JsonStream *stream)
+{
+    begin_value(stream);
+    stream->line_begins = TRUE;
+    stream->quiet = FALSE;
+}
+
+void json_stream_quiet_line(JsonStream *stream)
+{
+    stream->quiet = TRUE;
+    stream->quiet_offset = stream->offset;
+}
+
+gboolean json_stream_is_partial(const JsonStream *stream)
+{
+    return stream->frames->len > 0 || (stream->lex != LEX_BLANK && stream->lex != LEX_SKIP);
+}
+
+typedef struct TextParse {
+    JsonNode *value;
+    GError *error;
+    gboolean more; /* than one value */
+} TextParse;
+
+static void take_text_value(JsonNode *value, const GError *error, gpointer user_data)
+{
+    TextParse *parse = user_data;
+
+    if (error) {
+        if (!parse->error) {
+            parse->error = g_error_copy(error);
+        }
+    } else if (parse->value) {
+        parse->more = TRUE;
+    } else {
+        parse->value = json_node_ref(value);
+    }
+}
+
+JsonNode *json_parse_text(const char *text, gssize length, GError **error)
+{
+    g_return_val_if_fail(text != NULL, NULL);
+
+    TextParse parse = {0};
+    g_autoptr(JsonStream) stream = json_stream_new(NULL, take_text_value, &parse);
+    g_autoptr(JsonNode) value = NULL;
+
+    json_stream_feed(stream, text, length < 0 ? strlen(text) : (gsize)length);
+    json_stream_feed(stream, "\n", 1); /* ends a number */
+    value = parse.value;
+    if (parse.error) {
+        g_propagate_error(error, parse.error);
+        return NULL;
+    }
+    if (parse.more || !value || json_stream_is_partial(stream)) {
+        g_set_error(error, JSON_STREAM_ERROR, JSON_STREAM_ERROR_PARSE, "JSON parse error, %s",
+                    json_stream_is_partial(stream) ? "premature end of text"
+                    : value                        ? "more than one value"
+                                                   : "expecting value");
+        return NULL;
+    }
+    return g_steal_pointer(&value);
+}

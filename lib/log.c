@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
+
+typedef struct Log {
+    char *program;
+    int fd;
+    gboolean to_file;
+    LogLevel level;
+    GMutex lock; /* guards what follows, and that lines stay whole */
+    gboolean paused;
+    guint64 left_out;
+} Log;
+
+/* GLib has one log writer for a process and no way to ask for it: this is that writer's state. */
+static Log the_log = {.fd = -1};
+
+static const char *level_word(GLogLevelFlags level)
+{
+    switch (level & G_LOG_LEVEL_MASK) {
+    case G_LOG_LEVEL_ERROR:
+        return "error";
+    case G_LOG_LEVEL_CRITICAL:
+        return "critical";
+    case G_LOG_LEVEL_WARNING:
+        return "warning";
+    case G_LOG_LEVEL_MESSAGE:
+        return "message";
+    case G_LOG_LEVEL_INFO:
+        return "info";
+    default:
+        return "debug";
+    }
+}
+
+static gboolean is_wanted(const Log *log, GLogLevelFlags level, gboolean foreign)
+{
+    if (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING)) {
+        return TRUE;
+    }
+    if (level & G_LOG_LEVEL_MESSAGE) {
+        return log->level >= LOG_NORMAL;
+    }
+    return log->level >= LOG_VERBOSE && !foreign; /* libraries' own chatter is not ours to print */
+}
+
+/* One line of it: a message may quote what a guest or a peer sent. */
+static void append_text(GString *line, const char *text, gssize length)
+{
+    gsize bytes = length < 0 ? strlen(text) : (gsize)length;
+
+    for (gsize i = 0; i < bytes; i++) {
+        guint8 c = (guint8)text[i];
+
+        if (c < 0x20 || c == 0x7f) {
+            g_string_append_printf(line, "\\x%02x", c);
+        } else {
+            g_string_append_c(line, (char)c);
+        }
+    }
+}
+
+static void write_line(const Log *log, GLogLevelFlags level, const char *text, gssize length)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+    gint64 now = g_get_real_time();
+    gsize done = 0;
+
+    if (log->to_file) {
+        g_string_printf(line, "%" G_GINT64_FORMAT ".%06d: %s: ", now / G_USEC_PER_SEC,
+                        (int)(now % G_USEC_PER_SEC), level_word(level));
+    } else {
+        g_string_printf(line, "%s: ", log->program);
+    }
+    append_text(line, text, length);
+    g_string_append_c(line, '\n');
+    while (done < line->len) {
+        gssize written = write(log->fd, line->str + done, line->len - done);
+
+        if (written < 0 && errno != EINTR) {
+            return; /* a full disk or a closed stderr: there is nobody left to tell */
+        }
+        done += written > 0 ? (gsize)written : 0;
+    }
+}
+
+static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields, gsize n_fields,
+                                  gpointer user_data)
+{
+    Log *log = user_data;
+    const char *text = NULL;
+    gssize length = 0;
+    gboolean foreign = FALSE;
+
+    for (gsize i = 0; i < n_fields; i++) {
+        if (strcmp(fields[i].key, "MESSAGE") == 0) {
+            text = fields[i].value;
+            length = fields[i].length;
+        } else if (strcmp(fields[i].key, "GLIB_DOMAIN") == 0) {
+            foreign = TRUE; /* the suite sets no domain */
+        }
+    }
+    if (!text || !is_wanted(log, level, foreign)) {
+        return G_LOG_WRITER_HANDLED;
+    }
+    g_mutex_lock(&log->lock);
+    if (log->paused) {
+        log->left_out++;
+    } else {
+        write_line(log, level, text, length);
+    }
+    g_mutex_unlock(&log->lock);
+    return G_LOG_WRITER_HANDLED;
+}
+
+gboolean log_open(const char *program, const char *path, LogLevel level, GError **error)
+{
+    Log *log = &the_log;
+
+    g_return_val_if_fail(program != NULL && log->program == NULL, FALSE);
+
+    log->fd = STDERR_FILENO;
+    if (path) {
+        log->fd = g_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+        if (log->fd < 0) {
+            int code = errno;
+
+            g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(code), "cannot open log file '%s': %s",
+                        path, g_strerror(code));
+            return FALSE;
+        }
+        log->to_file = TRUE;
+    }
+    log->program = g_strdup(program);
+    log->level = level;
+    g_log_set_writer_func(write_log, log, NULL);
+    return TRUE;
+}
+
+void log_pause(gboolean paused)
+{
+    Log *log = &the_log;
+    guint64 left_out = 0;
+
+    g_mutex_lock(&log->lock);
+    if (log->paused && !paused) {
+        left_out = log->left_out;
+    }
+    log->left_out = 0;
+    log->paused = paused;
+    g_mutex_unlock(&log->lock);
+    if (left_out) {
+        g_message("%" G_GUINT64_FORMAT " log lines were left out while logging was paused", left_out);
+    }
+}
