@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "host-vmm/hw/uart16550.h"
+
 static const DeviceType *const types[] = {
+    &uart16550_type,
     NULL,
 };
 

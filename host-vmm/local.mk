@@ -12,6 +12,7 @@ host_vmm_libhostvmm_a_SOURCES = \
 	host-vmm/machine-config.h host-vmm/options.c \
 	host-vmm/optset.c host-vmm/optset.h \
 	host-vmm/device.c host-vmm/device.h \
+	host-vmm/notifier.c host-vmm/notifier.h \
 	host-vmm/object.c host-vmm/object.h
 include host-vmm/kvm/local.mk
 include host-vmm/memory/local.mk

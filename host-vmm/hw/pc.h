@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * pc: the board of machine "pc": host bridge and ISA bridge identities (Intel 440FX, PIIX3), RTC, power
+ * management and the ways to reset. Everything else comes by -device.
+ */
+#pragma once
+
+#include "host-vmm/device.h"
+
+typedef struct Pc Pc;
+
+typedef enum { PC_RESET, PC_POWER_OFF } PcRequest;
+/* On a vCPU thread. */
+typedef void (*PcRequestFunc)(PcRequest request, gpointer user_data);
+
+/* env's buses and pci are there; nothing else is yet. */
+Pc *pc_new(DeviceEnv *env, PcRequestFunc request, gpointer user_data, GError **error);
+void pc_free(Pc *pc);
+void pc_reset(Pc *pc);
+void pc_press_power_button(Pc *pc);
