@@ -2,6 +2,7 @@
 host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/boot/loader.c \
 	host-vmm/boot/loader.h \
+	host-vmm/boot/loader-private.h \
 	host-vmm/boot/bzimage.c \
 	host-vmm/boot/elf-pvh.c \
 	host-vmm/boot/acpi.c \

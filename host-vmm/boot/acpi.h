@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * acpi: the tables that tell the guest's kernel what the machine is: RSDP, XSDT, FADT, DSDT, MADT (ACPI
+ * specification 6.4, chapter 5).
+ */
+#pragma once
+
+#include "host-vmm/kvm/cpuid.h"
+#include "host-vmm/memory/guest-memory.h"
+
+/* Where they lie: the BIOS area that is scanned for the RSDP (5.2.5.1). The memory map says reserved. */
+#define ACPI_TABLES_ADDRESS 0xe0000
+#define ACPI_TABLES_SIZE    0x20000
+#define ACPI_RSDP_ADDRESS   ACPI_TABLES_ADDRESS
+
+typedef struct AcpiSerialPort {
+    guint16 base;
+    guint irq;
+} AcpiSerialPort;
+
+typedef struct AcpiConfig {
+    guint vcpus;
+    CpuTopology topology;
+    const AcpiSerialPort *serial_ports;
+    guint serial_port_count;
+} AcpiConfig;
+
+/* Writes all tables; fails if guest memory is too small for them. */
+gboolean acpi_write_tables(const GuestMemory *memory, const AcpiConfig *config, GError **error);

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * loader: puts a kernel, its initial RAM disk and command line into guest memory, without firmware.
+ *
+ * Two kinds: bzImage by Linux's 32-bit boot protocol (Documentation/arch/x86/boot.rst), and ELF kernels with
+ * a PVH entry note (vmlinux; Xen's docs/misc/pvh.pandoc). Files are opened once and stay open, so that a
+ * reset loads the same again.
+ */
+#pragma once
+
+#include "host-vmm/kvm/vcpu.h"
+#include "host-vmm/memory/guest-memory.h"
+
+typedef struct Loader Loader;
+
+/* Opens the files and looks at the kernel's head. initrd and append may be NULL. Errors name the file. */
+Loader *loader_new(const char *kernel, const char *initrd, const char *append, GError **error);
+void loader_free(Loader *loader);
+
+/* Loads all into memory (at start and at each reset); the ACPI tables are there already. *entry: how to
+ * start. */
+gboolean loader_load(const Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error);
