@@ -17,7 +17,7 @@
 #define DEADLINE_NS 3000000000ll
 /*
  * The slowest loop that still is a CPU running code: hardware takes 0.05 ms for it, QEMU's TCG about 1 ms, an
- * interpreter at least 50 ms. Half way, so that a busy host is not taken for one.
+ * interpreter 300 ms. Half way on that scale, so that a busy host is not taken for one.
  */
 #define SLOWEST_LOOP_NS 20000000ll
 #define LOOP_TRIES      3 /* the vCPU may have lost its CPU in between: the best of these counts */
