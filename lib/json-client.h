@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * json-client: a connection to a JSON server on a unix socket, for qmp-client and agent-client to build on.
+ * json-client: a connection to a JSON server on a unix socket, for json-rpc to build on.
  *
- * Asynchronous, on the thread-default main context of its creator; each wait has a deadline. Bytes are cut by
- * jsonstream; what to do with each value is the owner's business.
+ * Asynchronous, on the thread-default main context of its creator. Bytes are cut by jsonstream; what to do
+ * with each value is the owner's business. The owner's function may run the main context itself: values keep
+ * coming, in order.
  */
 #pragma once
 
@@ -11,16 +12,19 @@
 
 typedef struct JsonClient JsonClient;
 
-/* value: borrowed; error: garbage on the wire; both NULL: the peer has closed. */
+/* More than this is not queued behind what the peer does not read (a single message may be longer). */
+#define JSON_CLIENT_QUEUE_BYTES (64 << 20)
+
+/* value: borrowed; error: garbage on the wire; both NULL: the peer has closed (told once, last). The callee
+ * may free the client. */
 typedef void (*JsonClientFunc)(JsonNode *value, const GError *error, gpointer user_data);
 
-/* Takes a connected socket. */
-JsonClient *json_client_new(GSocketConnection *connection, JsonClientFunc func, gpointer user_data);
-void json_client_free(JsonClient *client);
-/* Queues bytes; never blocks. */
-void json_client_send(JsonClient *client, const void *data, gsize length);
-/* Forgets a half-read value. */
-void json_client_reset(JsonClient *client);
+/* A connection to the unix socket at `path`, made at once or not at all: G_IO_ERROR_WOULD_BLOCK says that the
+ * listener's queue is full, so that a later try may succeed. */
+GSocket *json_client_connect(const char *path, GError **error);
 
-/* Connects to a unix socket path within timeout_ms. */
-GSocketConnection *json_client_connect(const char *path, guint timeout_ms, GError **error);
+/* Takes a connected socket. */
+JsonClient *json_client_new(GSocket *socket, JsonClientFunc func, gpointer user_data);
+void json_client_free(JsonClient *client);
+/* Sends or queues bytes; never blocks. FALSE if the queue is too long: nothing of it will be sent. */
+gboolean json_client_send(JsonClient *client, GBytes *bytes);

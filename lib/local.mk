@@ -4,4 +4,9 @@ lib_libvirtsuite_a_SOURCES = \
 	lib/jsonstream.c lib/jsonstream.h \
 	lib/json-write.c lib/json-scan.h \
 	lib/command.c lib/command-check.c lib/command.h \
+	lib/json-client.c lib/json-client.h \
+	lib/json-rpc.c lib/json-rpc.h \
+	lib/qmp-client.c lib/qmp-client.h \
+	lib/agent-client.c lib/agent-client.h \
+	lib/runtime-dir.c lib/runtime-dir.h \
 	lib/log.c lib/log.h
