@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * payload: a guest of a few instructions for tests of host-vmm that need no kernel: an ELF file with a PVH entry, which
+ * even a KVM that only interprets can run. Says "payload up" on COM1 and then does what the bytes that come in there ask:
+ *
+ *   c  prints its command line            r  resets by port 0xcf9       t  resets by a triple fault
+ *   p  powers off (S5)                    h  halts for ever             x  runs fxrstor and xrstor, says "x ok"
+ *   b  waits for the power button and says "button"                     any other byte is echoed
+ */
+        .set    COM1, 0x3f8
+        .set    PM1_EVENT, 0x600
+        .set    PM1_CONTROL, 0x604
+
+        .section .note.pvh, "a", @note
+        .balign 4
+        .long   4, 4, 18                        /* XEN_ELFNOTE_PHYS32_ENTRY */
+        .asciz  "Xen"
+        .long   _start
+
+        .text
+        .globl  _start
+_start: mov     $stack_end, %esp
+        mov     %ebx, %ebp                      /* hvm_start_info */
+        mov     $greeting, %esi
+        call    print
+next:   call    read_byte
+        cmp     $'c', %al
+        je      say_cmdline
+        cmp     $'r', %al
+        je      reset
+        cmp     $'t', %al
+        je      triple_fault
+        cmp     $'p', %al
+        je      power_off
+        cmp     $'h', %al
+        je      halt
+        cmp     $'x', %al
+        je      extended
+        cmp     $'b', %al
+        je      button
+        call    write_byte
+        jmp     next
+
+say_cmdline:
+        mov     24(%ebp), %esi                  /* hvm_start_info.cmdline_paddr */
+        call    print
+        mov     $newline, %esi
+        call    print
+        jmp     next
+
+reset:  mov     $0xcf9, %dx
+        mov     $6, %al
+        out     %al, %dx
+        jmp     halt
+
+triple_fault:
+        lidt    no_idt
+        ud2
+
+power_off:
+        mov     $PM1_CONTROL, %dx
+        mov     $0x2000, %ax                    /* SLP_EN, type 0 */
+        out     %ax, %dx
+halt:   cli
+        hlt
+        jmp     halt
+
+extended:
+        mov     %cr4, %eax
+        or      $0x40200, %eax                  /* OSFXSR, OSXSAVE */
+        mov     %eax, %cr4
+        mov     $area, %edi
+        fxsave  (%edi)
+        fxrstor (%edi)
+        xor     %ecx, %ecx
+        xor     %edx, %edx
+        mov     $3, %eax
+        xsetbv
+        mov     $1, %eax
+        xor     %edx, %edx
+        xsave   (%edi)
+        mov     $1, %eax
+        xor     %edx, %edx
+        xrstor  (%edi)
+        mov     $extended_ok, %esi
+        call    print
+        jmp     next
+
+button: mov     $PM1_EVENT, %dx
+        in      %dx, %ax
+        test    $0x100, %ax
+        jz      button
+        mov     $0x100, %ax
+        out     %ax, %dx
+        mov     $button_text, %esi
+        call    print
+        jmp     next
+
+/* %esi: text */
+print:  lodsb
+        test    %al, %al
+        jz      1f
+        call    write_byte
+        jmp     print
+1:      ret
+
+write_byte:
+        mov     %al, %ah
+        mov     $COM1 + 5, %dx
+1:      in      %dx, %al
+        test    $0x20, %al
+        jz      1b
+        mov     %ah, %al
+        mov     $COM1, %dx
+        out     %al, %dx
+        ret
+
+read_byte:
+        mov     $COM1 + 5, %dx
+1:      in      %dx, %al
+        test    $1, %al
+        jz      1b
+        mov     $COM1, %dx
+        in      %dx, %al
+        ret
+
+        .section .rodata
+greeting:
+        .asciz  "payload up\n"
+extended_ok:
+        .asciz  "x ok\n"
+button_text:
+        .asciz  "button\n"
+newline:
+        .asciz  "\n"
+no_idt: .word   0
+        .long   0
+
+        .bss
+        .balign 64
+area:   .skip   4096
+        .skip   4096
+stack_end:
+        .section .note.GNU-stack, "", @progbits
