@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "host-vmm/hw/uart16550.h"
+#include "host-vmm/virtio/virtio-rng.h"
 
 static const DeviceType *const types[] = {
     &uart16550_type,
+    &virtio_rng_pci_type,
     NULL,
 };
 

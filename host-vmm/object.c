@@ -3,11 +3,15 @@
 
 #include <string.h>
 
+#include "host-vmm/virtio/rng-backend.h"
+
 struct ObjectSet {
     GPtrArray *objects; /* Object*, in order of creation, owned */
 };
 
 static const ObjectType *const types[] = {
+    &rng_builtin_type,
+    &rng_random_type,
     NULL,
 };
 

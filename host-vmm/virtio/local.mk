@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-host_vmm_libhostvmm_a_SOURCES += \
-	host-vmm/virtio/virtqueue.c \
-	host-vmm/virtio/virtqueue.h \
-	host-vmm/virtio/virtio.h \
-	host-vmm/virtio/virtio-pci.c \
-	host-vmm/virtio/virtio-pci.h \
-	host-vmm/virtio/virtio-serial.c \
-	host-vmm/virtio/virtio-serial.h \
-	host-vmm/virtio/virtio-rng.c \
-	host-vmm/virtio/virtio-rng.h
+host_virtio_sources = \
+	host-vmm/virtio/virtqueue.c host-vmm/virtio/virtqueue.h \
+	host-vmm/virtio/virtio-device.c host-vmm/virtio/virtio-device.h \
+	host-vmm/virtio/virtio-pci.c host-vmm/virtio/virtio-pci.h \
+	host-vmm/virtio/rng-backend.c host-vmm/virtio/rng-backend.h \
+	host-vmm/virtio/virtio-rng.c host-vmm/virtio/virtio-rng.h
+host_vmm_libhostvmm_a_SOURCES += $(host_virtio_sources)
