@@ -2,5 +2,25 @@
 if ENABLE_GUEST_AGENT
 sbin_PROGRAMS += guest-agent/guest-agent
 endif
-guest_agent_guest_agent_SOURCES = guest-agent/main.c
+guest_agent_guest_agent_SOURCES = \
+	guest-agent/main.c \
+	guest-agent/options.c guest-agent/options.h \
+	guest-agent/daemon.c guest-agent/daemon.h \
+	guest-agent/transport.c guest-agent/transport.h \
+	guest-agent/transport-virtio.c guest-agent/port.c guest-agent/port.h \
+	guest-agent/transport-unix.c \
+	guest-agent/peer.c guest-agent/peer.h \
+	guest-agent/channel.c guest-agent/channel.h \
+	guest-agent/agent.c guest-agent/agent.h \
+	guest-agent/worker.c guest-agent/worker.h \
+	guest-agent/child.c guest-agent/child.h \
+	guest-agent/audit.c guest-agent/audit.h \
+	guest-agent/base64.c guest-agent/base64.h \
+	guest-agent/commands-sync.c \
+	guest-agent/commands-os.c guest-agent/os-release.c guest-agent/os-release.h \
+	guest-agent/commands-cpu.c \
+	guest-agent/commands-file.c guest-agent/handle-counter.c guest-agent/handle-counter.h \
+	guest-agent/commands-exec.c \
+	guest-agent/commands-power.c guest-agent/power.c guest-agent/power.h \
+	guest-agent/commands-net.c
 guest_agent_guest_agent_LDADD = lib/libvirtsuite.a $(BASE_LIBS)

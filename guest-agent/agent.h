@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * agent: what the commands share: the command server and the state of each subject.
+ *
+ * A subject (files, processes, …) is one commands-SUBJECT.c: its rows are a table named here, its state a
+ * struct known to that file alone. Handlers get the Agent as `data`.
+ */
+#pragma once
+
+#include "guest-agent/audit.h"
+#include "guest-agent/worker.h"
+#include "lib/command.h"
+
+typedef struct AgentFiles AgentFiles; /* commands-file.c */
+typedef struct AgentExec AgentExec;   /* commands-exec.c */
+
+typedef struct Agent {
+    CommandServer *server;
+    Worker *worker;
+    Audit *audit;
+    AgentFiles *files;
+    AgentExec *exec;
+} Agent;
+
+extern const Command COMMANDS_SYNC[];  /* guest-sync, -sync-delimited, -ping, -info */
+extern const Command COMMANDS_OS[];    /* guest-get-osinfo, -host-name, -time */
+extern const Command COMMANDS_CPU[];   /* guest-get-vcpus */
+extern const Command COMMANDS_FILE[];  /* guest-file-* */
+extern const Command COMMANDS_EXEC[];  /* guest-exec, -exec-status */
+extern const Command COMMANDS_POWER[]; /* guest-shutdown */
+extern const Command COMMANDS_NET[];   /* guest-network-get-interfaces */
+
+/* state_dir: where the file handle counter is kept over restarts; a folder that cannot be written costs only
+ * that. */
+Agent *agent_new(const char *state_dir);
+/* After the transport has stopped. FALSE if work in threads is still running, see worker_free(). */
+gboolean agent_free(Agent *agent);
+
+AgentFiles *agent_files_new(Agent *agent, const char *state_dir);
+void agent_files_free(AgentFiles *files);
+AgentExec *agent_exec_new(Agent *agent);
+void agent_exec_free(AgentExec *exec); /* processes still running are left to themselves */

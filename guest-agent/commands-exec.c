@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* guest-exec, guest-exec-status: programs of the guest and what became of them. */
+#include "guest-agent/agent.h"
+#include "guest-agent/base64.h"
+#include "guest-agent/child.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+#define CAPTURE_MAX ((gsize)16 << 20) /* bytes kept of each stream, the protocol's own limit */
+/* Ended processes that nobody asks about are forgotten, the oldest first, above: */
+#define ENDED_MAX       256
+#define ENDED_BYTES_MAX ((gsize)256 << 20)
+
+struct AgentExec {
+    Agent *agent;
+    GHashTable *by_pid; /* pid (gint64) -> Process */
+    GQueue ended;       /* of Process, in the order of their ends */
+    gsize ended_bytes;  /* captured output that they hold */
+};
+
+typedef struct Process {
+    AgentExec *exec;
+    gint64 pid;
+    Child *child;
+    gsize held; /* bytes counted in ended_bytes */
+} Process;
+
+static void process_free(gpointer data)
+{
+    Process *process = data;
+    if (child_has_ended(process->child)) {
+        g_queue_remove(&process->exec->ended, process);
+        process->exec->ended_bytes -= process->held;
+    }
+    child_free(process->child);
+    g_free(process);
+}
+
+static void forget(AgentExec *exec, Process *process)
+{
+    g_hash_table_remove(exec->by_pid, &process->pid);
+}
+
+static gsize captured_bytes(const Child *child)
+{
+    const GByteArray *out = child_captured(child, CHILD_STDOUT), *err = child_captured(child, CHILD_STDERR);
+    return (out ? out->len : 0) + (err ? err->len : 0);
+}
+
+static void on_ended(Child *child, gpointer user_data)
+{
+    Process *process = user_data;
+    AgentExec *exec = process->exec;
+    process->held = captured_bytes(child);
+    exec->ended_bytes += process->held;
+    g_queue_push_tail(&exec->ended, process);
+    while (g_queue_get_length(&exec->ended) > ENDED_MAX ||
+           (exec->ended_bytes > ENDED_BYTES_MAX && g_queue_get_length(&exec->ended) > 1)) {
+        Process *oldest = g_queue_peek_head(&exec->ended);
+        g_info("forgetting process %" G_GINT64_FORMAT ": its status was never asked for", oldest->pid);
+        forget(exec, oldest);
+    }
+}
+
+/* ---- guest-exec ---- */
+
+static const char *const OUTPUT_WORDS[] = {"none", "stdout", "stderr", "separated", "merged", NULL};
+static const ChildOutput OUTPUTS[] = {CHILD_OUTPUT_NONE, CHILD_OUTPUT_STDOUT, CHILD_OUTPUT_STDERR,
+                                      CHILD_OUTPUT_SEPARATE, CHILD_OUTPUT_MERGED};
+
+static ChildOutput read_output(JsonObject *arguments)
+{
+    JsonNode *value = json_object_get_member(arguments, "capture-output");
+    if (!value)
+        return CHILD_OUTPUT_NONE;
+    if (json_node_get_value_type(value) == G_TYPE_BOOLEAN)
+        return json_node_get_boolean(value) ? CHILD_OUTPUT_SEPARATE : CHILD_OUTPUT_NONE;
+    gsize i = 0;
+    while (!g_str_equal(json_node_get_string(value), OUTPUT_WORDS[i]))
+        i++;
+    return OUTPUTS[i];
+}
+
+/* Appends the strings (borrowed) of an array that may not be there. */
+static void add_strings(GPtrArray *strings, JsonObject *arguments, const char *name)
+{
+    if (!command_has(arguments, name))
+        return;
+    JsonArray *array = json_object_get_array_member(arguments, name);
+    for (guint i = 0; i < json_array_get_length(array); i++)
+        g_ptr_array_add(strings, (gpointer)json_array_get_string_element(array, i));
+}
+
+/* NULL without error: there is none. */
+static GBytes *read_input(JsonObject *arguments, GError **error)
+{
+    const char *text = command_string(arguments, "input-data", NULL);
+    if (!text)
+        return NULL;
+    gsize size;
+    guint8 *data = base64_decode(text, strlen(text), &size, error);
+    return data ? g_bytes_new_take(data, size) : NULL;
+}
+
+static void guest_exec(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    Agent *agent = data;
+    AgentExec *exec = agent->exec;
+    GError *error = NULL;
+    g_autoptr(GBytes) input = read_input(arguments, &error);
+    if (error) {
+        command_call_take_error(call, error);
+        return;
+    }
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    g_ptr_array_add(argv, (gpointer)command_string(arguments, "path", ""));
+    add_strings(argv, arguments, "arg");
+    g_ptr_array_add(argv, NULL);
+    g_autoptr(GPtrArray) env = g_ptr_array_new();
+    add_strings(env, arguments, "env");
+    g_ptr_array_add(env, NULL);
+
+    g_autofree char *line = g_strjoinv(" ", (char **)argv->pdata);
+    audit_log(agent->audit, "guest-exec called: \"%s\"", line);
+
+    ChildSpec spec = {
+        .argv = (const char *const *)argv->pdata,
+        .env = command_has(arguments, "env") ? (const char *const *)env->pdata : NULL,
+        .input = input,
+        .output = read_output(arguments),
+        .limit = CAPTURE_MAX,
+    };
+    Process *process = g_new0(Process, 1);
+    process->exec = exec;
+    process->child = child_start(&spec, on_ended, process, &error);
+    if (!process->child) {
+        g_free(process);
+        command_call_take_error(call, error);
+        return;
+    }
+    process->pid = child_pid(process->child);
+    /* an ended process whose status nobody asked for may have had the same pid */
+    g_hash_table_replace(exec->by_pid, &process->pid, process);
+    JsonObject *answer = json_object_new();
+    json_object_set_int_member(answer, "pid", process->pid);
+    command_call_return_object(call, answer);
+}
+
+/* ---- guest-exec-status ---- */
+
+static void add_output(JsonObject *answer, const Child *child, ChildStream stream, const char *data_name,
+                       const char *truncated_name)
+{
+    const GByteArray *data = child_captured(child, stream);
+    if (!data || !data->len)
+        return;
+    g_autoptr(GString) text = g_string_sized_new(data->len / 3 * 4 + 16);
+    base64_append(text, data->data, data->len);
+    json_object_set_string_member(answer, data_name, text->str);
+    json_object_set_boolean_member(answer, truncated_name, child_was_truncated(child, stream));
+}
+
+static void guest_exec_status(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    AgentExec *exec = ((Agent *)data)->exec;
+    gint64 pid = command_int(arguments, "pid", 0);
+    Process *process = g_hash_table_lookup(exec->by_pid, &pid);
+    if (!process) {
+        command_call_fail(call, "PID %" G_GINT64_FORMAT " does not exist", pid);
+        return;
+    }
+    JsonObject *answer = json_object_new();
+    gboolean ended = child_has_ended(process->child);
+    json_object_set_boolean_member(answer, "exited", ended);
+    if (ended) {
+        int status = child_wait_status(process->child);
+        if (WIFEXITED(status))
+            json_object_set_int_member(answer, "exitcode", WEXITSTATUS(status));
+        else if (WIFSIGNALED(status))
+            json_object_set_int_member(answer, "signal", WTERMSIG(status));
+        add_output(answer, process->child, CHILD_STDOUT, "out-data", "out-truncated");
+        add_output(answer, process->child, CHILD_STDERR, "err-data", "err-truncated");
+        forget(exec, process);
+    }
+    command_call_return_object(call, answer);
+}
+
+/* ---- the subject ---- */
+
+AgentExec *agent_exec_new(Agent *agent)
+{
+    AgentExec *exec = g_new0(AgentExec, 1);
+    exec->agent = agent;
+    exec->by_pid = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, process_free);
+    g_queue_init(&exec->ended);
+    return exec;
+}
+
+void agent_exec_free(AgentExec *exec)
+{
+    g_hash_table_unref(exec->by_pid);
+    g_free(exec);
+}
+
+static const CommandArg STRING_ELEMENT = {.type = COMMAND_ARG_STRING};
+static const CommandArg CAPTURE_TYPES[] = {
+    {.name = "flag", .type = COMMAND_ARG_BOOL},
+    {.name = "mode", .type = COMMAND_ARG_ENUM, .values = OUTPUT_WORDS},
+    {0},
+};
+static const CommandArg EXEC_ARGS[] = {
+    {.name = "path", .type = COMMAND_ARG_STRING},
+    {.name = "arg", .type = COMMAND_ARG_ARRAY, .optional = TRUE, .element = &STRING_ELEMENT},
+    {.name = "env", .type = COMMAND_ARG_ARRAY, .optional = TRUE, .element = &STRING_ELEMENT},
+    {.name = "input-data", .type = COMMAND_ARG_STRING, .optional = TRUE},
+    {.name = "capture-output",
+     .type = COMMAND_ARG_ALTERNATE,
+     .optional = TRUE,
+     .members = CAPTURE_TYPES,
+     .type_name = "GuestExecCaptureOutput"},
+    {0},
+};
+static const CommandArg STATUS_ARGS[] = {{.name = "pid", .type = COMMAND_ARG_INT}, {0}};
+
+const Command COMMANDS_EXEC[] = {
+    {"guest-exec", EXEC_ARGS, guest_exec, COMMAND_FLAG_NONE},
+    {"guest-exec-status", STATUS_ARGS, guest_exec_status, COMMAND_FLAG_NONE},
+    {0},
+};

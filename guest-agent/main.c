@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* guest-agent: the daemon inside the guest that carries out the host's commands. */
+#include "guest-agent/agent.h"
+#include "guest-agent/daemon.h"
+#include "guest-agent/options.h"
+#include "lib/log.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct Program {
+    GMainLoop *loop;
+    int status;
+} Program;
+
+/* Big blocks (a message, a file's piece) come from the system one by one and go back when they are freed;
+ * glibc would otherwise raise this bound with every one that it sees, and keep them in the heap. */
+static void tune_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 512 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+    mallopt(M_ARENA_MAX, 2);
+}
+
+static void on_signal(gpointer user_data)
+{
+    Program *program = user_data;
+    g_main_loop_quit(program->loop);
+}
+
+static void on_transport_failed(GError *error, gpointer user_data)
+{
+    Program *program = user_data;
+    g_critical("%s", error->message);
+    g_error_free(error);
+    program->status = EXIT_FAILURE;
+    g_main_loop_quit(program->loop);
+}
+
+/* Serves until a signal comes. */
+static void serve(Program *program, Daemon *daemon, const Options *options)
+{
+    Agent *agent = agent_new(options->state_dir);
+    TransportHost host = {agent->server, on_transport_failed, program};
+    GError *error = NULL;
+    program->loop = g_main_loop_new(NULL, FALSE);
+    daemon_on_signal(daemon, on_signal, program);
+    gpointer transport = options->transport->start(options->path, &host, &error);
+    if (transport) {
+        daemon_ready(daemon);
+        g_main_loop_run(program->loop);
+        options->transport->stop(transport);
+    } else {
+        on_transport_failed(error, program);
+    }
+    g_main_loop_unref(program->loop);
+    if (!agent_free(agent)) { /* a thread hangs on a file: do not wait for it */
+        daemon_end(daemon);
+        _exit(program->status);
+    }
+}
+
+/* The exit status. */
+static int run(const Options *options)
+{
+    Program program = {.status = EXIT_SUCCESS};
+    g_autoptr(GError) error = NULL;
+    if (!log_open("guest-agent", options->log_file, options->verbose ? LOG_VERBOSE : LOG_QUIET, &error)) {
+        g_printerr("guest-agent: %s\n", error->message);
+        return EXIT_FAILURE;
+    }
+    Daemon *daemon = daemon_begin(options->daemonize, options->pid_file, &error);
+    if (!daemon) {
+        g_critical("%s", error->message);
+        return EXIT_FAILURE;
+    }
+    serve(&program, daemon, options);
+    daemon_end(daemon);
+    return program.status;
+}
+
+int main(int argc, char **argv)
+{
+    Options options;
+    int status = EXIT_SUCCESS;
+    daemon_prepare_process();
+    tune_memory();
+    OptionsResult result = options_parse(&options, argc, argv);
+    if (result == OPTIONS_RUN)
+        status = run(&options);
+    else if (result == OPTIONS_BAD)
+        status = EXIT_FAILURE;
+    options_clear(&options);
+    return status;
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Method unix-listen: a unix stream socket that we listen on. One client at a time; a second waits in the
+ * backlog. */
+#include "guest-agent/transport.h"
+#include "guest-agent/peer.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+typedef struct UnixListener {
+    TransportHost host;
+    char *path;
+    struct stat made; /* our socket file, to remove no other one at the end */
+    int fd;
+    guint watch; /* for clients; 0 while one is served */
+    Peer *peer;
+} UnixListener;
+
+static void unix_listener_wait(UnixListener *listener);
+
+static void on_closed(Peer *peer, int errnum, gpointer user_data)
+{
+    UnixListener *listener = user_data;
+    if (errnum)
+        g_info("client lost: %s", g_strerror(errnum));
+    else
+        g_debug("client has closed");
+    peer_free(peer);
+    listener->peer = NULL;
+    unix_listener_wait(listener);
+}
+
+static gboolean on_client(int fd, GIOCondition condition, gpointer user_data)
+{
+    UnixListener *listener = user_data;
+    int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (client < 0) {
+        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+            return G_SOURCE_CONTINUE;
+        GError *error = g_error_new(G_FILE_ERROR, g_file_error_from_errno(errno),
+                                    "cannot accept a client on %s: %s", listener->path, g_strerror(errno));
+        listener->watch = 0;
+        listener->host.failed(error, listener->host.user_data);
+        return G_SOURCE_REMOVE;
+    }
+    listener->peer = peer_new(listener->host.server, client, CHANNEL_STREAM, on_closed, listener);
+    if (!listener->peer) {
+        g_warning("cannot serve a client: %s", g_strerror(errno));
+        return G_SOURCE_CONTINUE;
+    }
+    g_debug("client connected");
+    listener->watch = 0;
+    return G_SOURCE_REMOVE;
+}
+
+static void unix_listener_wait(UnixListener *listener)
+{
+    listener->watch = g_unix_fd_add(listener->fd, G_IO_IN, on_client, listener);
+}
+
+static void unix_listener_stop(gpointer transport)
+{
+    UnixListener *listener = transport;
+    if (listener->watch)
+        g_source_remove(listener->watch);
+    peer_free(listener->peer);
+    if (listener->fd >= 0)
+        close(listener->fd);
+    struct stat now;
+    if (listener->made.st_ino && lstat(listener->path, &now) == 0 && now.st_ino == listener->made.st_ino &&
+        now.st_dev == listener->made.st_dev)
+        unlink(listener->path);
+    g_free(listener->path);
+    g_free(listener);
+}
+
+static gboolean fail(GError **error, const char *what, const char *path)
+{
+    int errnum = errno;
+    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errnum), "cannot %s %s: %s", what, path,
+                g_strerror(errnum));
+    return FALSE;
+}
+
+/* Removes a socket that nobody listens on any more (its owner was killed); leaves everything else alone. */
+static gboolean clear_way(const char *path, const struct sockaddr_un *address, GError **error)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? TRUE : fail(error, "look at", path);
+    if (!S_ISSOCK(st.st_mode)) {
+        errno = EEXIST;
+        return fail(error, "make the socket", path);
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail(error, "make a socket for", path);
+    int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
+    int errnum = errno;
+    close(fd);
+    if (result == 0 || errnum != ECONNREFUSED) {
+        errno = result == 0 || errnum == EAGAIN ? EADDRINUSE : errnum;
+        return fail(error, "listen on", path);
+    }
+    return unlink(path) == 0 || errno == ENOENT ? TRUE : fail(error, "remove the stale socket", path);
+}
+
+static gboolean unix_listener_open(UnixListener *listener, GError **error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(listener->path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return fail(error, "listen on", listener->path);
+    }
+    strcpy(address.sun_path, listener->path);
+    if (!clear_way(listener->path, &address, error))
+        return FALSE;
+    listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (listener->fd < 0)
+        return fail(error, "make a socket for", listener->path);
+    /* who may connect may run anything as the agent's user */
+    mode_t mask = umask(0177);
+    int result = bind(listener->fd, (const struct sockaddr *)&address, sizeof address);
+    int errnum = errno;
+    umask(mask);
+    errno = errnum;
+    if (result < 0)
+        return fail(error, "listen on", listener->path);
+    if (lstat(listener->path, &listener->made) < 0 || listen(listener->fd, 8) < 0)
+        return fail(error, "listen on", listener->path);
+    return TRUE;
+}
+
+static gpointer unix_listener_start(const char *path, const TransportHost *host, GError **error)
+{
+    UnixListener *listener = g_new0(UnixListener, 1);
+    listener->host = *host;
+    listener->path = g_strdup(path);
+    listener->fd = -1;
+    if (!unix_listener_open(listener, error)) {
+        unix_listener_stop(listener);
+        return NULL;
+    }
+    unix_listener_wait(listener);
+    return listener;
+}
+
+const TransportOps TRANSPORT_UNIX_LISTEN = {"unix-listen", NULL, unix_listener_start, unix_listener_stop};
