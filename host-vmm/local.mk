@@ -11,6 +11,8 @@ host_vmm_libhostvmm_a_SOURCES = \
 	host-vmm/machine.c host-vmm/machine.h \
 	host-vmm/machine-config.h host-vmm/options.c \
 	host-vmm/optset.c host-vmm/optset.h \
+	host-vmm/daemonize.c host-vmm/daemonize.h \
+	host-vmm/pidfile.c host-vmm/pidfile.h \
 	host-vmm/device.c host-vmm/device.h \
 	host-vmm/notifier.c host-vmm/notifier.h \
 	host-vmm/object.c host-vmm/object.h

@@ -63,7 +63,6 @@ gboolean chardev_set_is_cancelled(const ChardevSet *set);
 /* Whether some chardev of the set has this descriptor already. */
 gboolean chardev_set_has_fd(const ChardevSet *set, int fd);
 
-/* Sockets that listen; not listening, or no socket: FALSE, -1. */
-gboolean chardev_socket_is_listening(const Chardev *chardev);
+/* A listening socket's descriptor, or -1. */
 int chardev_socket_listener(const Chardev *chardev);
 void chardev_socket_accept_many(Chardev *chardev, ChardevAcceptFunc func, gpointer user_data);

@@ -288,7 +288,8 @@ static gboolean open_socket(Chardev *chardev, OptSet *options, GError **error)
             return FALSE;
         }
     } else {
-        self->path = g_strdup(path);
+        /* A client that comes back may do so after the working directory has changed. */
+        self->path = reconnect_s > 0 ? g_canonicalize_filename(path, NULL) : g_strdup(path);
         if (!open_path(self, what, error)) {
             return FALSE;
         }
@@ -330,11 +331,6 @@ static void close_socket(Chardev *chardev)
     }
     unix_listen_close(&self->listener);
     g_free(self->path);
-}
-
-gboolean chardev_socket_is_listening(const Chardev *chardev)
-{
-    return chardev_socket_listener(chardev) >= 0;
 }
 
 int chardev_socket_listener(const Chardev *chardev)

@@ -297,10 +297,15 @@ void chardev_accept_input(Chardev *chardev)
     update_input(chardev);
 }
 
+gboolean chardev_is_listening(const Chardev *chardev)
+{
+    return chardev_socket_listener(chardev) >= 0;
+}
+
 gboolean chardev_accept_many(Chardev *chardev, const char *name, ChardevAcceptFunc func, gpointer user_data,
                              GError **error)
 {
-    if (!chardev_socket_is_listening(chardev)) {
+    if (!chardev_is_listening(chardev)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "chardev '%s' is not a listening socket",
                     chardev->id);
         return FALSE;
@@ -425,7 +430,7 @@ Chardev *chardev_set_add(ChardevSet *set, OptSet *options, GError **error)
 
 Chardev *chardev_set_add_shorthand(ChardevSet *set, const char *id, const char *text, GError **error)
 {
-    g_autofree char *what = g_strdup_printf("'%s'", id);
+    g_autofree char *what = g_strdup_printf("chardev %s", id);
     g_autofree char *rest = NULL;
     g_autoptr(OptSet) options = NULL;
 

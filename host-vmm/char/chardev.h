@@ -67,6 +67,8 @@ gsize chardev_write(Chardev *chardev, const void *data, gsize length);
 /* can_receive() has grown. */
 void chardev_accept_input(Chardev *chardev);
 
+/* Whether it is a socket that listens. */
+gboolean chardev_is_listening(const Chardev *chardev);
 /* For a front end that serves many peers (the monitor): every connection to a listening socket is handed over
  * (owned reference) instead of becoming the one peer. FALSE if it is not a listening socket. */
 typedef void (*ChardevAcceptFunc)(GSocketConnection *connection, gpointer user_data);

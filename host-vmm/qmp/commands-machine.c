@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The guest: what it is, whether it runs, its vCPUs.
+ */
+#include "host-vmm/qmp/commands.h"
+
+#define NO_UUID "00000000-0000-0000-0000-000000000000"
+
+static void query_status(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    MachineState state = machine_state(((QmpContext *)data)->machine);
+    JsonObject *info = json_object_new();
+
+    json_object_set_string_member(info, "status", machine_state_name(state));
+    json_object_set_boolean_member(info, "singlestep", FALSE);
+    json_object_set_boolean_member(info, "running", state == MACHINE_RUNNING);
+    command_call_return_object(call, info);
+}
+
+static void stop(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    machine_pause(((QmpContext *)data)->machine);
+    command_call_return_empty(call);
+}
+
+static void cont(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    GError *error = NULL;
+
+    if (machine_resume(((QmpContext *)data)->machine, &error)) {
+        command_call_return_empty(call);
+    } else {
+        command_call_take_error(call, error);
+    }
+}
+
+static void system_reset(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    machine_reset(((QmpContext *)data)->machine);
+    command_call_return_empty(call);
+}
+
+static void system_powerdown(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    machine_powerdown(((QmpContext *)data)->machine);
+    command_call_return_empty(call);
+}
+
+static void quit(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    /* First the answer, then the event: as QEMU. */
+    command_call_return_empty(call);
+    machine_quit(((QmpContext *)data)->machine, "host-qmp-quit");
+}
+
+static void query_name(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    const char *name = machine_config(((QmpContext *)data)->machine)->name;
+    JsonObject *info = json_object_new();
+
+    if (name != NULL) {
+        json_object_set_string_member(info, "name", name);
+    }
+    command_call_return_object(call, info);
+}
+
+static void query_uuid(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    const char *uuid = machine_config(((QmpContext *)data)->machine)->uuid;
+    JsonObject *info = json_object_new();
+
+    json_object_set_string_member(info, "UUID", uuid != NULL ? uuid : NO_UUID);
+    command_call_return_object(call, info);
+}
+
+static void query_kvm(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    JsonObject *info = json_object_new();
+
+    json_object_set_boolean_member(info, "enabled", TRUE);
+    json_object_set_boolean_member(info, "present", TRUE);
+    command_call_return_object(call, info);
+}
+
+static JsonObject *describe_vcpu(const MachineConfig *config, MachineVcpu vcpu)
+{
+    g_autofree char *path = g_strdup_printf("/machine/unattached/device[%u]", vcpu.index);
+    JsonObject *info = json_object_new(), *props = json_object_new();
+
+    json_object_set_int_member(props, "core-id", vcpu.index / config->threads % config->cores);
+    json_object_set_int_member(props, "thread-id", vcpu.index % config->threads);
+    json_object_set_int_member(props, "socket-id", vcpu.index / (config->threads * config->cores));
+    json_object_set_int_member(info, "thread-id", vcpu.thread_id);
+    json_object_set_object_member(info, "props", props);
+    json_object_set_string_member(info, "qom-path", path);
+    json_object_set_int_member(info, "cpu-index", vcpu.index);
+    json_object_set_string_member(info, "target", "x86_64");
+    return info;
+}
+
+static void query_cpus_fast(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    Machine *machine = ((QmpContext *)data)->machine;
+    JsonArray *vcpus = json_array_new();
+
+    for (guint i = 0; i < machine_vcpu_count(machine); i++) {
+        json_array_add_object_element(vcpus,
+                                      describe_vcpu(machine_config(machine), machine_vcpu(machine, i)));
+    }
+    command_call_return_array(call, vcpus);
+}
+
+const Command QMP_COMMANDS_MACHINE[] = {
+    {"query-status", NULL, query_status},
+    {"stop", NULL, stop},
+    {"cont", NULL, cont},
+    {"system_reset", NULL, system_reset},
+    {"system_powerdown", NULL, system_powerdown},
+    {"quit", NULL, quit},
+    {"query-name", NULL, query_name},
+    {"query-uuid", NULL, query_uuid},
+    {"query-kvm", NULL, query_kvm},
+    {"query-cpus-fast", NULL, query_cpus_fast},
+    {NULL},
+};

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * commands: the monitor's commands, one table a subject. Adding one is adding a row and a function.
+ */
+#pragma once
+
+#include "host-vmm/machine.h"
+#include "lib/command.h"
+
+/* What each handler is given. */
+typedef struct QmpContext {
+    Machine *machine;
+    ChardevSet *chardevs;
+} QmpContext;
+
+extern const Command QMP_COMMANDS_MONITOR[]; /* the monitor itself */
+extern const Command QMP_COMMANDS_MACHINE[]; /* the guest and its life */
+extern const Command QMP_COMMANDS_CHAR[];    /* character devices */
+
+/* {"qemu": {"major", "minor", "micro"}, "package"}, owned: the greeting's and query-version's. */
+JsonObject *qmp_version(void);
