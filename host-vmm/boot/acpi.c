@@ -171,7 +171,6 @@ static Aml *pci_host_bridge(void)
 
     Aml *body = aml_name("_HID", aml_eisa_id("PNP0A03"));
     aml_append(body, aml_name("_UID", aml_int(0)));
-    aml_append(body, aml_name("_ADR", aml_int(0)));
     aml_append(body, aml_name("_CRS", aml_resources(windows)));
     aml_append(body, aml_name("_PRT", interrupt_routing()));
     return aml_device("PCI0", body);

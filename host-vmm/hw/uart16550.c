@@ -291,6 +291,9 @@ static void uart_destroy(Device *device)
         chardev_detach(uart->chardev);
     }
     notifier_free(uart->has_room);
+    if (uart->line) {
+        uart->vm->set_line(uart->vm, uart->irq, FALSE);
+    }
     g_mutex_clear(&uart->lock);
     g_free(uart);
 }

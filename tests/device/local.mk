@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What a device needs of host-vmm, without KVM: device tests drive devices through their real registers.
+# Device tests drive devices through their real registers, without KVM; driver.c plays the guest.
 if HAVE_CHECK
 if ENABLE_HOST_VMM
 check_LIBRARIES += tests/device/libdevice.a
-check_PROGRAMS += tests/device/test_virtio_rng
+check_PROGRAMS += tests/device/test_pc_board tests/device/test_uart16550 tests/device/test_virtio_rng
 endif
 endif
-tests_device_libdevice_a_SOURCES = \
-	tests/device/driver.c tests/device/driver.h \
-	$(host_bus_sources) $(host_virtio_sources) \
-	host-vmm/char/chardev.c host-vmm/char/chardev-socket.c host-vmm/char/chardev-pty.c \
-	host-vmm/char/chardev-stdio.c host-vmm/char/chardev-file.c host-vmm/char/unix-listen.c \
-	host-vmm/memory/guest-memory.c host-vmm/hw/uart16550.c \
-	host-vmm/device.c host-vmm/object.c host-vmm/optset.c host-vmm/notifier.c
-tests_device_libdevice_a_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-device_test_libs = tests/device/libdevice.a lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
-
-tests_device_test_virtio_rng_SOURCES = tests/device/test_virtio_rng.c
-tests_device_test_virtio_rng_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_device_libdevice_a_SOURCES = tests/device/driver.c tests/device/driver.h
+device_test_libs = tests/device/libdevice.a host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
+tests_device_test_pc_board_LDADD = $(device_test_libs)
+tests_device_test_uart16550_LDADD = $(device_test_libs)
 tests_device_test_virtio_rng_LDADD = $(device_test_libs)

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-
+# A unit test is test_<module>.c; those of host-vmm link all of it but main().
 if HAVE_CHECK
 if ENABLE_HOST_VMM
-check_PROGRAMS += tests/unit/test_optset tests/unit/test_options tests/unit/test_chardev
+check_PROGRAMS += tests/unit/test_acpi tests/unit/test_chardev tests/unit/test_guest_memory \
+	tests/unit/test_loader tests/unit/test_options tests/unit/test_optset
 endif
 endif
-tests_unit_test_optset_SOURCES = tests/unit/test_optset.c host-vmm/optset.c
-tests_unit_test_optset_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-tests_unit_test_optset_LDADD = lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
-tests_unit_test_chardev_SOURCES = tests/unit/test_chardev.c host-vmm/optset.c \
-	host-vmm/char/chardev.c host-vmm/char/chardev-socket.c host-vmm/char/chardev-pty.c \
-	host-vmm/char/chardev-stdio.c host-vmm/char/chardev-file.c host-vmm/char/unix-listen.c
-tests_unit_test_chardev_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-tests_unit_test_chardev_LDADD = lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
-tests_unit_test_options_SOURCES = tests/unit/test_options.c host-vmm/options.c host-vmm/optset.c
-tests_unit_test_options_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-tests_unit_test_options_LDADD = lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
+unit_test_libs = lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
+vmm_test_libs = host-vmm/libhostvmm.a $(unit_test_libs)
+tests_unit_test_acpi_LDADD = $(vmm_test_libs)
+tests_unit_test_chardev_LDADD = $(vmm_test_libs)
+tests_unit_test_guest_memory_LDADD = $(vmm_test_libs)
+tests_unit_test_loader_LDADD = $(vmm_test_libs)
+tests_unit_test_options_LDADD = $(vmm_test_libs)
+tests_unit_test_optset_LDADD = $(vmm_test_libs)
