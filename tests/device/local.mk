@@ -4,6 +4,7 @@ if HAVE_CHECK
 if ENABLE_HOST_VMM
 check_LIBRARIES += tests/device/libdevice.a
 check_PROGRAMS += tests/device/test_pc_board tests/device/test_uart16550 tests/device/test_virtio_rng
+check_PROGRAMS += tests/device/test_virtio_serial
 endif
 endif
 tests_device_libdevice_a_SOURCES = tests/device/driver.c tests/device/driver.h
@@ -11,3 +12,4 @@ device_test_libs = tests/device/libdevice.a host-vmm/libhostvmm.a lib/libvirtsui
 tests_device_test_pc_board_LDADD = $(device_test_libs)
 tests_device_test_uart16550_LDADD = $(device_test_libs)
 tests_device_test_virtio_rng_LDADD = $(device_test_libs)
+tests_device_test_virtio_serial_LDADD = $(device_test_libs)
