@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-host_virtio_sources = \
+host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/virtio/virtqueue.c host-vmm/virtio/virtqueue.h \
 	host-vmm/virtio/virtio-device.c host-vmm/virtio/virtio-device.h \
 	host-vmm/virtio/virtio-pci.c host-vmm/virtio/virtio-pci.h \
@@ -7,4 +7,3 @@ host_virtio_sources = \
 	host-vmm/virtio/virtio-rng.c host-vmm/virtio/virtio-rng.h \
 	host-vmm/virtio/virtio-serial.c host-vmm/virtio/virtio-serial.h \
 	host-vmm/virtio/virtio-serial-port.c host-vmm/virtio/virtio-serial-private.h
-host_vmm_libhostvmm_a_SOURCES += $(host_virtio_sources)
