@@ -110,6 +110,16 @@ static void query_cpus_fast(CommandCall *call, JsonObject *arguments, gpointer d
     command_call_return_array(call, vcpus);
 }
 
+static void query_memory_size_summary(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    JsonObject *info = json_object_new();
+
+    json_object_set_int_member(info, "base-memory",
+                               (gint64)machine_config(((QmpContext *)data)->machine)->memory_size);
+    json_object_set_int_member(info, "plugged-memory", 0);
+    command_call_return_object(call, info);
+}
+
 const Command QMP_COMMANDS_MACHINE[] = {
     {"query-status", NULL, query_status},
     {"stop", NULL, stop},
@@ -121,5 +131,6 @@ const Command QMP_COMMANDS_MACHINE[] = {
     {"query-uuid", NULL, query_uuid},
     {"query-kvm", NULL, query_kvm},
     {"query-cpus-fast", NULL, query_cpus_fast},
+    {"query-memory-size-summary", NULL, query_memory_size_summary},
     {NULL},
 };
