@@ -9,3 +9,8 @@ tests/program/payload: tests/program/payload.S
 	@$(MKDIR_P) tests/program
 	$(AM_V_CCAS)$(CC) -m32 -nostdlib -static -no-pie -Wl,-Ttext-segment=0x100000 -Wl,--build-id=none -o $@ $(srcdir)/tests/program/payload.S
 endif
+
+EXTRA_DIST += tests/program/vmm_monitor.py \
+	tests/program/vmm-options.test \
+	tests/program/vmm-qmp.test \
+	tests/program/vmm-terminal.test
