@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Time: kvm-clock, the CMOS clock, and the guest's idea of the date.
+near() { [ $(($1 - $2)) -ge -5 ] && [ $(($1 - $2)) -le 5 ]; }
+booted a
+is "the clock source is kvm-clock" "$(guest_run a 'cat /sys/devices/system/clocksource/clocksource0/current_clocksource')" kvm-clock
+is "the hypervisor is KVM" "$(guest_run a 'grep -c hypervisor /proc/cpuinfo')" 1
+host=$(date -u +%s)
+cmos=$(guest_run a 'cat /sys/class/rtc/rtc0/since_epoch')
+ok "the CMOS clock ($cmos) is the host's ($host), within 5 s" near "$cmos" "$host"
+ok "hwclock reads it" guest_run a 'hwclock -u -r'
+host=$(date -u +%s)
+time=$(agent a guest-get-time | tr -dc 0-9)
+ok "guest-get-time is the host's, within 5 s" near $((time / 1000000000)) "$host"
+ok "the RTC's alarm interrupt works" guest_run a \
+    'echo 0 >/sys/class/rtc/rtc0/wakealarm; n=$(awk "/rtc0/ { print \$2 }" /proc/interrupts)
+     echo +2 >/sys/class/rtc/rtc0/wakealarm; sleep 4; [ "$(awk "/rtc0/ { print \$2 }" /proc/interrupts)" -gt "$n" ]'
