@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-check_PROGRAMS += tests/lab/agent-copy
+# What scenarios run beside the suite's own programs.
+noinst_PROGRAMS += tests/lab/agent-copy
 tests_lab_agent_copy_SOURCES = tests/lab/agent-copy.c
 tests_lab_agent_copy_LDADD = lib/libvirtsuite.a $(BASE_LIBS)
+EXTRA_DIST += tests/lab/fetch tests/lab/image tests/lab/machine tests/lab/qemu-firmware tests/lab/run \
+	tests/lab/scenario.sh tests/lab/work tests/lab/guest tests/lab/level1 tests/lab/scenarios
