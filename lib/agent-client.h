@@ -2,9 +2,10 @@
 /*
  * agent-client: asynchronous client of a guest agent (ours or qemu-ga) with deadlines.
  *
- * The agent sits behind a virtio-serial port or a unix socket: what comes first may be left over from an earlier
- * client, so that each connection begins with guest-sync-delimited. A guest that never answers costs its
- * caller a timeout, never a hang; a reply that comes after its timeout is recognised by its id and dropped.
+ * The agent sits behind a virtio-serial port or a unix socket: what comes first may be left over from an
+ * earlier client, so that each connection begins with guest-sync-delimited. A guest that never answers costs
+ * its caller a timeout, never a hang; a reply that comes after its timeout is recognised by its id and
+ * dropped.
  */
 #pragma once
 
@@ -30,9 +31,11 @@ AgentClient *agent_client_open_finish(GAsyncResult *result, GError **error);
 void agent_client_close(AgentClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AgentClient, agent_client_close)
 
-/* As qmp_client_call(). For a command that does not answer on success (guest-shutdown) a TIMEOUT means sent. */
+/* As qmp_client_call(). For a command that does not answer on success (guest-shutdown) a TIMEOUT means sent.
+ */
 JsonNode *agent_client_call(AgentClient *client, const char *command, JsonObject *arguments, guint timeout_ms,
                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
-void agent_client_call_async(AgentClient *client, const char *command, JsonObject *arguments, guint timeout_ms,
-                             GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+void agent_client_call_async(AgentClient *client, const char *command, JsonObject *arguments,
+                             guint timeout_ms, GCancellable *cancellable, GAsyncReadyCallback callback,
+                             gpointer user_data);
 JsonNode *agent_client_call_finish(GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "lib/memory.h"
+
 #define DEFAULT_REASON "the command is not allowed"
 
 /* A row with what has become of it. */
@@ -152,6 +154,9 @@ static void session_write(CommandSession *session, JsonNode *message, gboolean d
 
     json_write(message, line);
     g_string_append_c(line, '\n');
+    if (line->len > MEMORY_HUGE_BYTES) {
+        memory_give_back_later();
+    }
     if (session->write) {
         session->write(line->str, line->len, session->user_data);
     }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * command: the one declarative table that both JSON servers (the guest agent, the monitor's QMP) are written as.
+ * command: the one declarative table that both JSON servers (the guest agent, the monitor's QMP) are written
+ * as.
  *
- * A row names a command, its arguments with type and optionality, its handler and its flags. Checking requests
- * and arguments, the error texts, guest-info and query-commands all come from these rows: adding a command is
- * adding a row and a function.
+ * A row names a command, its arguments with type and optionality, its handler and its flags. Checking
+ * requests and arguments, the error texts, guest-info and query-commands all come from these rows: adding a
+ * command is adding a row and a function.
  *
- * A CommandServer is a table with its state (which commands are allowed now). A CommandSession is one peer: it
- * takes bytes and writes reply lines. A handler may finish its CommandCall at once or later, from any source of
- * the same main context; if the peer has gone by then, the reply is dropped. Replies of one session are written
- * in the order in which calls are finished: handlers that finish at once answer in the order of requests.
+ * A CommandServer is a table with its state (which commands are allowed now). A CommandSession is one peer:
+ * it takes bytes and writes reply lines. A handler may finish its CommandCall at once or later, from any
+ * source of the same main context; if the peer has gone by then, the reply is dropped. Replies of one session
+ * are written in the order in which calls are finished: handlers that finish at once answer in the order of
+ * requests.
  */
 #pragma once
 
@@ -25,10 +27,11 @@ typedef enum {
     COMMAND_ARG_NUMBER, /* integer or float */
     COMMAND_ARG_STRING,
     COMMAND_ARG_BOOL,
-    COMMAND_ARG_ARRAY,  /* of `element` */
-    COMMAND_ARG_OBJECT, /* with `members` */
-    COMMAND_ARG_ENUM,   /* a string out of `values` */
-    COMMAND_ARG_ALTERNATE, /* any of the types in `members` (told apart by JSON type); errors name `type_name` */
+    COMMAND_ARG_ARRAY,     /* of `element` */
+    COMMAND_ARG_OBJECT,    /* with `members` */
+    COMMAND_ARG_ENUM,      /* a string out of `values` */
+    COMMAND_ARG_ALTERNATE, /* any of the types in `members` (told apart by JSON type); errors name `type_name`
+                            */
     COMMAND_ARG_ANY,
 } CommandArgType;
 
@@ -36,10 +39,11 @@ typedef struct CommandArg {
     const char *name; /* NULL ends a list; an array's element needs none */
     CommandArgType type;
     gboolean optional;
-    const char *const *values;         /* ENUM: NULL-terminated words */
-    const struct CommandArg *members;  /* OBJECT, ALTERNATE: ended by a row without a name */
-    const struct CommandArg *element;  /* ARRAY */
-    const char *type_name;             /* what "expected: …" says; NULL: integer, string, boolean, array, object, number */
+    const char *const *values;        /* ENUM: NULL-terminated words */
+    const struct CommandArg *members; /* OBJECT, ALTERNATE: ended by a row without a name */
+    const struct CommandArg *element; /* ARRAY */
+    const char
+        *type_name; /* what "expected: …" says; NULL: integer, string, boolean, array, object, number */
 } CommandArg;
 
 typedef enum {
@@ -57,7 +61,7 @@ typedef enum {
 typedef void (*CommandHandler)(CommandCall *call, JsonObject *arguments, gpointer data);
 
 struct Command {
-    const char *name; /* NULL ends a table */
+    const char *name;       /* NULL ends a table */
     const CommandArg *args; /* NULL: takes none */
     CommandHandler handler;
     CommandFlags flags;
@@ -67,7 +71,8 @@ struct Command {
 
 typedef enum {
     COMMAND_DIALECT_AGENT, /* no greeting, no negotiation */
-    COMMAND_DIALECT_QMP,   /* greeting and qmp_capabilities first; its row belongs to the table like any other */
+    COMMAND_DIALECT_QMP,   /* greeting and qmp_capabilities first; its row belongs to the table like any other
+                            */
 } CommandDialect;
 
 /* `tables`: NULL-terminated array of tables (each ended by a nameless row), all kept by reference. */
@@ -80,7 +85,8 @@ const Command *command_server_find(CommandServer *server, const char *name);
 typedef void (*CommandVisitor)(const Command *command, gboolean enabled, gpointer user_data);
 void command_server_foreach(CommandServer *server, CommandVisitor func, gpointer user_data);
 /* Disables or enables by name ("Command x has been disabled: reason"); FALSE if there is no such command. */
-gboolean command_server_set_enabled(CommandServer *server, const char *name, gboolean enabled, const char *reason);
+gboolean command_server_set_enabled(CommandServer *server, const char *name, gboolean enabled,
+                                    const char *reason);
 /* While frozen only COMMAND_WHEN_FROZEN rows are enabled. */
 void command_server_set_frozen(CommandServer *server, gboolean frozen);
 gboolean command_server_is_enabled(CommandServer *server, const Command *command);
@@ -100,8 +106,8 @@ void command_session_feed(CommandSession *session, const void *data, gsize lengt
 void command_session_reset(CommandSession *session);
 /* QMP: TRUE after a qmp_capabilities that succeeded. */
 gboolean command_session_is_negotiated(const CommandSession *session);
-/* QMP: sends {"event": name, "data": data, "timestamp": {"seconds", "microseconds"}}; nothing before negotiation.
- * `data` (borrowed) may be NULL. */
+/* QMP: sends {"event": name, "data": data, "timestamp": {"seconds", "microseconds"}}; nothing before
+ * negotiation. `data` (borrowed) may be NULL. */
 void command_session_send_event(CommandSession *session, const char *name, JsonObject *data);
 /* Calls not yet finished. A reader that wants backpressure stops feeding above a bound. */
 guint command_session_pending(const CommandSession *session);
@@ -121,7 +127,8 @@ void command_call_return_empty(CommandCall *call); /* {} */
 /* {"error": {"class": "GenericError", "desc": text}} */
 void command_call_fail(CommandCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* class: "CommandNotFound", "DeviceNotFound", "DeviceNotActive", "KVMMissingCap" or "GenericError" */
-void command_call_fail_class(CommandCall *call, const char *error_class, const char *format, ...) G_GNUC_PRINTF(3, 4);
+void command_call_fail_class(CommandCall *call, const char *error_class, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 /* Fails with the error's message and frees it. */
 void command_call_take_error(CommandCall *call, GError *error);
 
@@ -134,4 +141,5 @@ gboolean command_bool(JsonObject *arguments, const char *name, gboolean fallback
 const char *command_string(JsonObject *arguments, const char *name, const char *fallback);
 
 /* Checks a value tree against rows on its own (used by tests and by -device / -object in JSON). */
-gboolean command_check_arguments(JsonObject *arguments, const CommandArg *args, gboolean loose, GError **error);
+gboolean command_check_arguments(JsonObject *arguments, const CommandArg *args, gboolean loose,
+                                 GError **error);

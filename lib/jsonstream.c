@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/jsonstream.h"
 
-#include <errno.h>
 #include <string.h>
 
+#include "lib/json-number.h"
 #include "lib/json-scan.h"
+#include "lib/memory.h"
 
 #define NOISE_BYTES      4096  /* one error per line or per so many bytes */
 #define TEXT_KEEP_BYTES  65536 /* a token buffer above this is given back after its value */
@@ -140,6 +141,9 @@ void json_stream_set_first_name(JsonStream *stream, const char *name)
 /* Forgets the value being read; what is known of the line stays. */
 static void begin_value(JsonStream *stream)
 {
+    if (stream->bytes > MEMORY_HUGE_BYTES || stream->tokens > MEMORY_HUGE_TOKENS) {
+        memory_give_back_later();
+    }
     stream->lex = LEX_BLANK;
     stream->want = WANT_VALUE;
     g_array_set_size(stream->frames, 0);
@@ -356,54 +360,6 @@ static gboolean is_word_byte(guint8 c)
     return g_ascii_isalnum(c) || c == '-' || c == '+' || c == '.' || c == '_';
 }
 
-static gboolean is_number(const char *p)
-{
-    p += *p == '-';
-    if (*p == '0') {
-        p++;
-    } else {
-        if (!g_ascii_isdigit(*p)) {
-            return FALSE;
-        }
-        p += strspn(p, "0123456789");
-    }
-    if (*p == '.') {
-        gsize digits = strspn(p + 1, "0123456789");
-
-        if (!digits) {
-            return FALSE;
-        }
-        p += 1 + digits;
-    }
-    if (*p == 'e' || *p == 'E') {
-        p++;
-        p += *p == '+' || *p == '-';
-
-        gsize digits = strspn(p, "0123456789");
-
-        if (!digits) {
-            return FALSE;
-        }
-        p += digits;
-    }
-    return *p == '\0';
-}
-
-static JsonNode *number_node(const char *text)
-{
-    JsonNode *node = json_node_alloc();
-
-    if (!strpbrk(text, ".eE")) {
-        errno = 0;
-        gint64 integer = g_ascii_strtoll(text, NULL, 10);
-
-        if (errno == 0) {
-            return json_node_init_int(node, integer);
-        }
-    }
-    return json_node_init_double(node, g_ascii_strtod(text, NULL));
-}
-
 static void fail_word(JsonStream *stream)
 {
     g_autofree char *word = g_strdup(stream->text->str); /* failing empties the buffer */
@@ -424,9 +380,10 @@ static void word_done(JsonStream *stream)
         node = json_node_init_boolean(json_node_alloc(), FALSE);
     } else if (strcmp(text, "null") == 0) {
         node = json_node_init_null(json_node_alloc());
-    } else if (is_number(text)) {
-        node = number_node(text);
     } else {
+        node = json_number_parse(text);
+    }
+    if (!node) {
         fail_word(stream);
         return;
     }
@@ -683,10 +640,13 @@ static const guint8 *lex_skip(JsonStream *stream, const guint8 *p, const guint8 
     return p;
 }
 
-static const guint8 *lex_blank(JsonStream *stream, const guint8 *p)
+static const guint8 *lex_blank(JsonStream *stream, const guint8 *p, const guint8 *end)
 {
     if (*p == ' ' || *p == '\t' || *p == '\r') {
-        return p + 1;
+        do {
+            p++;
+        } while (p < end && (*p == ' ' || *p == '\t' || *p == '\r'));
+        return p;
     }
     if (*p == '\n') {
         stream->line_begins = TRUE;
@@ -762,7 +722,7 @@ static const guint8 *step(JsonStream *stream, const guint8 *p, const guint8 *end
     }
     switch (stream->lex) {
     case LEX_BLANK:
-        return lex_blank(stream, p);
+        return lex_blank(stream, p, end);
     case LEX_WORD:
         return lex_word(stream, p, end);
     case LEX_STRING:
@@ -814,50 +774,4 @@ void json_stream_quiet_line(JsonStream *stream)
 gboolean json_stream_is_partial(const JsonStream *stream)
 {
     return stream->frames->len > 0 || (stream->lex != LEX_BLANK && stream->lex != LEX_SKIP);
-}
-
-typedef struct TextParse {
-    JsonNode *value;
-    GError *error;
-    gboolean more; /* than one value */
-} TextParse;
-
-static void take_text_value(JsonNode *value, const GError *error, gpointer user_data)
-{
-    TextParse *parse = user_data;
-
-    if (error) {
-        if (!parse->error) {
-            parse->error = g_error_copy(error);
-        }
-    } else if (parse->value) {
-        parse->more = TRUE;
-    } else {
-        parse->value = json_node_ref(value);
-    }
-}
-
-JsonNode *json_parse_text(const char *text, gssize length, GError **error)
-{
-    g_return_val_if_fail(text != NULL, NULL);
-
-    TextParse parse = {0};
-    g_autoptr(JsonStream) stream = json_stream_new(NULL, take_text_value, &parse);
-    g_autoptr(JsonNode) value = NULL;
-
-    json_stream_feed(stream, text, length < 0 ? strlen(text) : (gsize)length);
-    json_stream_feed(stream, "\n", 1); /* ends a number */
-    value = parse.value;
-    if (parse.error) {
-        g_propagate_error(error, parse.error);
-        return NULL;
-    }
-    if (parse.more || !value || json_stream_is_partial(stream)) {
-        g_set_error(error, JSON_STREAM_ERROR, JSON_STREAM_ERROR_PARSE, "JSON parse error, %s",
-                    json_stream_is_partial(stream) ? "premature end of text"
-                    : value                        ? "more than one value"
-                                                   : "expecting value");
-        return NULL;
-    }
-    return g_steal_pointer(&value);
 }

@@ -8,10 +8,15 @@
 
 #include <gio/gio.h>
 
-typedef enum { LOG_QUIET /* critical and warning only */, LOG_NORMAL /* and message */, LOG_VERBOSE /* all */ } LogLevel;
+typedef enum {
+    LOG_QUIET /* critical and warning only */,
+    LOG_NORMAL /* and message */,
+    LOG_VERBOSE /* all */
+} LogLevel;
 
 /* Installs the writer for this process. `path` NULL: stderr. FALSE if the file cannot be opened for appending
  * (created 0600). Call once, before threads. */
 gboolean log_open(const char *program, const char *path, LogLevel level, GError **error);
-/* While paused nothing is written (file systems are frozen); lines in between are counted and the count is told. */
+/* While paused nothing is written (file systems are frozen); lines in between are counted and the count is
+ * told. */
 void log_pause(gboolean paused);

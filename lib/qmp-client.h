@@ -13,11 +13,11 @@ typedef struct QmpClient QmpClient;
 #define QMP_CLIENT_ERROR (qmp_client_error_quark())
 GQuark qmp_client_error_quark(void);
 typedef enum {
-    QMP_CLIENT_ERROR_COMMAND,  /* the server's {"error": …}; message is its desc */
+    QMP_CLIENT_ERROR_COMMAND,   /* the server's {"error": …}; message is its desc */
     QMP_CLIENT_ERROR_NOT_FOUND, /* the same, of class CommandNotFound or DeviceNotFound */
-    QMP_CLIENT_ERROR_PROTOCOL, /* what came is not QMP */
-    QMP_CLIENT_ERROR_CLOSED,   /* the server has closed the connection */
-    QMP_CLIENT_ERROR_TIMEOUT,  /* no answer within the deadline */
+    QMP_CLIENT_ERROR_PROTOCOL,  /* what came is not QMP */
+    QMP_CLIENT_ERROR_CLOSED,    /* the server has closed the connection */
+    QMP_CLIENT_ERROR_TIMEOUT,   /* no answer within the deadline */
 } QmpClientError;
 
 /* Connects, reads the greeting, negotiates. timeout_ms bounds the whole. */

@@ -3,7 +3,8 @@
  * runtime-dir: where running guests are found.
  *
  * $VIRT_SUITE_RUNTIME_DIR, else $XDG_RUNTIME_DIR/virt-suite, else /run/virt-suite (root) or
- * /tmp/virt-suite-UID. One folder a guest, named after it, holding qmp.sock, agent.sock, console.sock, pid and log.
+ * /tmp/virt-suite-UID. One folder a guest, named after it, holding qmp.sock, agent.sock, console.sock, pid
+ * and log.
  */
 #pragma once
 
