@@ -82,9 +82,11 @@ struct JsonStream {
     gboolean line_begins; /* nothing but white space in this line so far */
     gboolean quiet;       /* this line's error has been reported, at: */
     guint64 quiet_offset;
+    gboolean begun_quiet; /* the value being read began on an earlier line that was quiet by its end */
 
     gboolean feeding;
-    gboolean freed; /* by a callback: the feed in progress frees it */
+    gboolean forget; /* a callback has reset or freed it: the feed in progress ends */
+    gboolean freed;
 };
 
 static void frame_clear(gpointer data)
@@ -123,6 +125,7 @@ void json_stream_free(JsonStream *stream)
         return;
     }
     if (stream->feeding) {
+        stream->forget = TRUE;
         stream->freed = TRUE;
         return;
     }
@@ -149,6 +152,7 @@ static void begin_value(JsonStream *stream)
     g_array_set_size(stream->frames, 0);
     stream->bytes = 0;
     stream->tokens = 0;
+    stream->begun_quiet = FALSE;
     stream->high_surrogate = 0;
     if (stream->text->allocated_len > TEXT_KEEP_BYTES) {
         g_string_free(stream->text, TRUE);
@@ -161,7 +165,7 @@ static void begin_value(JsonStream *stream)
 /* The last thing a step does: the callee may have reset or freed the stream. */
 static void report(JsonStream *stream, JsonStreamError code, const char *message)
 {
-    if (stream->freed || (stream->quiet && stream->offset - stream->quiet_offset < NOISE_BYTES)) {
+    if (stream->quiet && stream->offset - stream->quiet_offset < NOISE_BYTES) {
         return;
     }
     stream->quiet = TRUE;
@@ -170,6 +174,14 @@ static void report(JsonStream *stream, JsonStreamError code, const char *message
     g_autoptr(GError) error = g_error_new_literal(JSON_STREAM_ERROR, code, message);
 
     stream->func(NULL, error, stream->user_data);
+}
+
+/* The value being read was cut off by the end of its line; what follows is innocent. */
+static void report_cut_off(JsonStream *stream, gboolean begun_quiet, const char *message)
+{
+    if (!begun_quiet) { /* else that line has had its error */
+        report(stream, JSON_STREAM_ERROR_PARSE, message);
+    }
 }
 
 /* Gives the value being read up and passes over the rest of it. `quote`: of the string that we are in, else
@@ -272,15 +284,15 @@ static const guint8 *open_container(JsonStream *stream, const guint8 *p, gboolea
 {
     if (!wants_value(stream)) {
         g_autofree char *message = g_strconcat("JSON parse error, ", wanted(stream), NULL);
+        gboolean begun_quiet = stream->begun_quiet;
 
         if (!begins_line) {
             fail(stream, JSON_STREAM_ERROR_PARSE, message, 0);
             return p;
         }
-        /* What came before was cut off; this line is innocent. */
         begin_value(stream);
-        stream->line_begins = TRUE;
-        report(stream, JSON_STREAM_ERROR_PARSE, message);
+        stream->line_begins = TRUE; /* reads the bracket again */
+        report_cut_off(stream, begun_quiet, message);
         return p;
     }
     if (stream->frames->len >= stream->limits.max_depth) {
@@ -416,13 +428,14 @@ static void restart_at_top_frame(JsonStream *stream)
 {
     guint last = stream->frames->len - 1;
     Frame frame = g_array_index(stream->frames, Frame, last);
+    gboolean begun_quiet = stream->begun_quiet;
 
     memset(&g_array_index(stream->frames, Frame, last), 0, sizeof(Frame));
     begin_value(stream);
     g_array_append_val(stream->frames, frame);
     stream->tokens = 2;
     stream->want = WANT_COLON;
-    report(stream, JSON_STREAM_ERROR_PARSE, "JSON parse error, unfinished value before a new line's '{'");
+    report_cut_off(stream, begun_quiet, "JSON parse error, unfinished value before a new line's '{'");
 }
 
 static void string_done(JsonStream *stream)
@@ -650,6 +663,7 @@ static const guint8 *lex_blank(JsonStream *stream, const guint8 *p, const guint8
     }
     if (*p == '\n') {
         stream->line_begins = TRUE;
+        stream->begun_quiet = stream->frames->len && (stream->quiet || stream->begun_quiet);
         stream->quiet = FALSE;
         return p + 1;
     }
@@ -746,7 +760,8 @@ void json_stream_feed(JsonStream *stream, const void *data, gsize length)
     const guint8 *end = p + length;
 
     stream->feeding = TRUE;
-    while (p < end && !stream->freed) {
+    stream->forget = FALSE;
+    while (p < end && !stream->forget) {
         const guint8 *next = step(stream, p, end);
 
         stream->offset += (guint64)(next - p);
@@ -763,6 +778,7 @@ void json_stream_reset(JsonStream *stream)
     begin_value(stream);
     stream->line_begins = TRUE;
     stream->quiet = FALSE;
+    stream->forget = TRUE;
 }
 
 void json_stream_quiet_line(JsonStream *stream)

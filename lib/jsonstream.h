@@ -66,7 +66,7 @@ void json_stream_set_first_name(JsonStream *stream, const char *name);
 /* Feeds `length` bytes; calls the function for what they complete. */
 void json_stream_feed(JsonStream *stream, const void *data, gsize length);
 
-/* Forgets a half-read value (a peer has disconnected). */
+/* Forgets a half-read value (a peer has disconnected). From the callback: the rest of the bytes being fed, too. */
 void json_stream_reset(JsonStream *stream);
 
 /* For the callee, when it has answered a value by an error itself: garbage in the rest of this line (or of

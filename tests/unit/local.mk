@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A unit test is test_<module>.c; those of host-vmm link all of it but main().
 if HAVE_CHECK
+check_PROGRAMS += tests/unit/test_command tests/unit/test_jsonstream
+endif
+if HAVE_CHECK
 if ENABLE_HOST_VMM
 check_PROGRAMS += tests/unit/test_acpi tests/unit/test_chardev tests/unit/test_guest_memory \
 	tests/unit/test_loader tests/unit/test_options tests/unit/test_optset
 endif
 endif
 unit_test_libs = lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
+malformed = tests/unit/malformed.c tests/unit/malformed.h
+tests_unit_test_command_SOURCES = tests/unit/test_command.c $(malformed)
+tests_unit_test_command_LDADD = $(unit_test_libs)
+tests_unit_test_jsonstream_SOURCES = tests/unit/test_jsonstream.c $(malformed)
+tests_unit_test_jsonstream_LDADD = $(unit_test_libs)
+
 vmm_test_libs = host-vmm/libhostvmm.a $(unit_test_libs)
 tests_unit_test_acpi_LDADD = $(vmm_test_libs)
 tests_unit_test_chardev_LDADD = $(vmm_test_libs)
