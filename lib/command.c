@@ -369,6 +369,13 @@ static char *check_allowed(CommandSession *session, const char *name, const Entr
     return NULL;
 }
 
+/* A malformed request may be but a part of the garbage around it, whose line has had its error. */
+static gboolean is_answered(CommandSession *session, JsonNode *value)
+{
+    return JSON_NODE_HOLDS_OBJECT(value) ? !json_stream_is_noisy(session->stream)
+                                         : json_stream_count_noise(session->stream);
+}
+
 static void dispatch(CommandSession *session, JsonNode *value)
 {
     Request request = {0};
@@ -377,7 +384,9 @@ static void dispatch(CommandSession *session, JsonNode *value)
     g_autoptr(GError) error = NULL;
 
     if (malformed) {
-        session_reply_error(session, "GenericError", malformed, request.id);
+        if (is_answered(session, value)) {
+            session_reply_error(session, "GenericError", malformed, request.id);
+        }
         return;
     }
 

@@ -5,14 +5,14 @@
 
 #include "lib/json-number.h"
 #include "lib/json-scan.h"
+#include "lib/json-string.h"
 #include "lib/memory.h"
 
-#define NOISE_BYTES      4096  /* one error per line or per so many bytes */
-#define TEXT_KEEP_BYTES  65536 /* a token buffer above this is given back after its value */
-#define WORD_BYTES       4096  /* longest number or keyword */
-#define SHOWN_BYTES      32    /* of a bad token, in an error's message */
-#define RESET_BYTE       0xff
-#define SURROGATE_OFFSET (0x10000 - (0xd800 << 10) - 0xdc00)
+#define NOISE_BYTES     4096  /* one error per line or per so many bytes */
+#define TEXT_KEEP_BYTES 65536 /* a token buffer above this is given back after its value */
+#define WORD_BYTES      4096  /* longest number or keyword */
+#define SHOWN_BYTES     32    /* of a bad token, in an error's message */
+#define RESET_BYTE      0xff
 
 G_DEFINE_QUARK(json - stream - error - quark, json_stream_error)
 
@@ -26,10 +26,7 @@ typedef enum {
     LEX_BLANK, /* between tokens */
     LEX_WORD,  /* a keyword or a number: letters, digits, '+', '-', '.' */
     LEX_STRING,
-    LEX_UTF8,   /* in a character of several bytes */
-    LEX_ESCAPE, /* after a backslash */
-    LEX_HEX,    /* in the four digits of \uXXXX */
-    LEX_SKIP,   /* passing over garbage */
+    LEX_SKIP, /* passing over garbage */
 } LexState;
 
 typedef enum {
@@ -63,14 +60,7 @@ struct JsonStream {
     guint tokens;
 
     /* the token being read */
-    GString *text;
-    guint8 quote;
-    guint8 utf8_left; /* bytes of this character still to come; the next one lies in: */
-    guint8 utf8_low;
-    guint8 utf8_high;
-    guint8 hex_left;
-    guint hex;
-    guint high_surrogate; /* waits for its low half; 0: none */
+    JsonString string; /* its text is a word's text, too */
 
     /* garbage being passed over */
     guint64 skip_depth; /* brackets to close; 0: until the next line */
@@ -80,8 +70,9 @@ struct JsonStream {
     /* where we are */
     guint64 offset;
     gboolean line_begins; /* nothing but white space in this line so far */
-    gboolean quiet;       /* this line's error has been reported, at: */
+    gboolean quiet;       /* no garbage is reported in this line any more, since: */
     guint64 quiet_offset;
+    gboolean noisy;       /* because some has been; else because the owner has answered a value by an error */
     gboolean begun_quiet; /* the value being read began on an earlier line that was quiet by its end */
 
     gboolean feeding;
@@ -114,7 +105,7 @@ JsonStream *json_stream_new(const JsonStreamLimits *limits, JsonStreamFunc func,
     stream->user_data = user_data;
     stream->frames = g_array_new(FALSE, TRUE, sizeof(Frame));
     g_array_set_clear_func(stream->frames, frame_clear);
-    stream->text = g_string_new(NULL);
+    stream->string.text = g_string_new(NULL);
     stream->line_begins = TRUE;
     return stream;
 }
@@ -130,7 +121,7 @@ void json_stream_free(JsonStream *stream)
         return;
     }
     g_array_unref(stream->frames);
-    g_string_free(stream->text, TRUE);
+    g_string_free(stream->string.text, TRUE);
     g_free(stream);
 }
 
@@ -153,23 +144,33 @@ static void begin_value(JsonStream *stream)
     stream->bytes = 0;
     stream->tokens = 0;
     stream->begun_quiet = FALSE;
-    stream->high_surrogate = 0;
-    if (stream->text->allocated_len > TEXT_KEEP_BYTES) {
-        g_string_free(stream->text, TRUE);
-        stream->text = g_string_new(NULL);
+    if (stream->string.text->allocated_len > TEXT_KEEP_BYTES) {
+        g_string_free(stream->string.text, TRUE);
+        stream->string.text = g_string_new(NULL);
     } else {
-        g_string_truncate(stream->text, 0);
+        g_string_truncate(stream->string.text, 0);
     }
+}
+
+static gboolean is_quiet(const JsonStream *stream)
+{
+    return stream->quiet && stream->offset - stream->quiet_offset < NOISE_BYTES;
+}
+
+static void set_quiet(JsonStream *stream, gboolean noisy)
+{
+    stream->noisy = noisy || json_stream_is_noisy(stream);
+    stream->quiet = TRUE;
+    stream->quiet_offset = stream->offset;
 }
 
 /* The last thing a step does: the callee may have reset or freed the stream. */
 static void report(JsonStream *stream, JsonStreamError code, const char *message)
 {
-    if (stream->quiet && stream->offset - stream->quiet_offset < NOISE_BYTES) {
+    if (is_quiet(stream)) {
         return;
     }
-    stream->quiet = TRUE;
-    stream->quiet_offset = stream->offset;
+    set_quiet(stream, TRUE);
 
     g_autoptr(GError) error = g_error_new_literal(JSON_STREAM_ERROR, code, message);
 
@@ -228,14 +229,9 @@ static gsize room_for(const JsonStream *stream, gsize bytes)
     return MIN(bytes, stream->limits.max_bytes - stream->bytes);
 }
 
-static gboolean count_bytes(JsonStream *stream, gsize bytes, guint8 quote)
+static void fail_size(JsonStream *stream, guint8 quote)
 {
-    if (room_for(stream, bytes) < bytes) {
-        fail(stream, JSON_STREAM_ERROR_LIMIT, "JSON token size limit exceeded", quote);
-        return FALSE;
-    }
-    stream->bytes += bytes;
-    return TRUE;
+    fail(stream, JSON_STREAM_ERROR_LIMIT, "JSON token size limit exceeded", quote);
 }
 
 /* `node` (taken) is complete: it goes into its container or, if it has none, to the owner. */
@@ -374,7 +370,7 @@ static gboolean is_word_byte(guint8 c)
 
 static void fail_word(JsonStream *stream)
 {
-    g_autofree char *word = g_strdup(stream->text->str); /* failing empties the buffer */
+    g_autofree char *word = g_strdup(stream->string.text->str); /* failing empties the buffer */
 
     fail_text(stream, g_ascii_isalpha(*word) ? "invalid keyword" : "stray", (const guint8 *)word,
               strlen(word));
@@ -382,7 +378,7 @@ static void fail_word(JsonStream *stream)
 
 static void word_done(JsonStream *stream)
 {
-    const char *text = stream->text->str;
+    const char *text = stream->string.text->str;
     JsonNode *node = NULL;
 
     stream->lex = LEX_BLANK;
@@ -404,23 +400,24 @@ static void word_done(JsonStream *stream)
 
 static const guint8 *lex_word(JsonStream *stream, const guint8 *p, const guint8 *end)
 {
-    gsize room = WORD_BYTES - stream->text->len;
+    gsize room = WORD_BYTES - stream->string.text->len;
+    gsize length = room_for(stream, (gsize)(end - p));
     gsize run = 0;
 
-    while (run < room && p + run < end && is_word_byte(p[run])) {
+    while (run < room && run < length && is_word_byte(p[run])) {
         run++;
     }
     if (run) {
-        g_string_append_len(stream->text, (const char *)p, (gssize)run);
-        count_bytes(stream, run, 0);
-        return p + run;
-    }
-    if (room == 0) {
-        fail_word(stream);
-    } else {
+        g_string_append_len(stream->string.text, (const char *)p, (gssize)run);
+        stream->bytes += run;
+    } else if (!is_word_byte(*p)) {
         word_done(stream);
+    } else if (room) {
+        fail_size(stream, 0);
+    } else {
+        fail_word(stream);
     }
-    return p;
+    return p + run;
 }
 
 /* A line that begins like a request inside a half-read value: the value was cut off. */
@@ -440,16 +437,16 @@ static void restart_at_top_frame(JsonStream *stream)
 
 static void string_done(JsonStream *stream)
 {
-    const char *text = stream->text->str;
+    const char *text = stream->string.text->str;
     Frame *frame = top_frame(stream);
 
     stream->lex = LEX_BLANK;
     if (wants_value(stream)) {
         JsonNode *node = json_node_init_string(json_node_alloc(), text);
 
-        if (stream->text->allocated_len > TEXT_KEEP_BYTES) {
-            g_string_free(stream->text, TRUE);
-            stream->text = g_string_new(NULL);
+        if (stream->string.text->allocated_len > TEXT_KEEP_BYTES) {
+            g_string_free(stream->string.text, TRUE);
+            stream->string.text = g_string_new(NULL);
         }
         value_done(stream, node);
         return;
@@ -470,149 +467,29 @@ static void string_done(JsonStream *stream)
     }
 }
 
-static void fail_utf8(JsonStream *stream)
-{
-    fail_parse(stream, "invalid UTF-8 sequence in string", stream->quote);
-}
-
-static void fail_escape(JsonStream *stream)
-{
-    fail_parse(stream, "invalid escape sequence in string", stream->quote);
-}
-
-/* The first byte of a character of several bytes (RFC 3629, section 4). */
-static const guint8 *begin_utf8(JsonStream *stream, const guint8 *p)
-{
-    guint8 c = *p;
-
-    stream->utf8_low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-    stream->utf8_high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-    if (c >= 0xc2 && c <= 0xdf) {
-        stream->utf8_left = 1;
-    } else if (c >= 0xe0 && c <= 0xef) {
-        stream->utf8_left = 2;
-    } else if (c >= 0xf0 && c <= 0xf4) {
-        stream->utf8_left = 3;
-    } else {
-        fail_utf8(stream);
-        return p;
-    }
-    g_string_append_c(stream->text, (char)c);
-    stream->lex = LEX_UTF8;
-    return p + 1;
-}
-
-static const guint8 *lex_utf8(JsonStream *stream, const guint8 *p)
-{
-    if (*p < stream->utf8_low || *p > stream->utf8_high) {
-        fail_utf8(stream);
-        return p;
-    }
-    g_string_append_c(stream->text, (char)*p);
-    stream->utf8_low = 0x80;
-    stream->utf8_high = 0xbf;
-    if (--stream->utf8_left == 0) {
-        stream->lex = LEX_STRING;
-    }
-    count_bytes(stream, 1, stream->quote);
-    return p + 1;
-}
-
 static const guint8 *lex_string(JsonStream *stream, const guint8 *p, const guint8 *end)
 {
-    gsize run;
+    const guint8 *start = p;
+    gsize room = room_for(stream, (gsize)(end - p));
+    const char *error;
 
-    if (stream->high_surrogate && *p != '\\') {
-        fail_escape(stream);
+    if (!room) {
+        fail_size(stream, stream->string.quote);
         return p;
     }
-    run = json_scan_plain(p, (gsize)(end - p), stream->quote);
-    if (run) {
-        run = MAX(room_for(stream, run), 1);
-        if (count_bytes(stream, run, stream->quote)) {
-            g_string_append_len(stream->text, (const char *)p, (gssize)run);
-        }
-        return p + run;
-    }
-    if (*p < 0x20) {
-        fail_parse(stream, "control character in string", stream->quote);
-        return p;
-    }
-    if (!count_bytes(stream, 1, stream->quote)) {
-        return p;
-    }
-    if (*p == stream->quote) {
+    switch (json_string_take(&stream->string, &p, p + room, &error)) {
+    case JSON_STRING_MORE:
+        stream->bytes += (gsize)(p - start);
+        break;
+    case JSON_STRING_DONE:
+        stream->bytes += (gsize)(p - start);
         string_done(stream);
-        return p + 1;
+        break;
+    case JSON_STRING_BAD:
+        fail_parse(stream, error, stream->string.quote);
+        break;
     }
-    if (*p == '\\') {
-        stream->lex = LEX_ESCAPE;
-        return p + 1;
-    }
-    if (*p == 0x7f) {
-        g_string_append_c(stream->text, 0x7f);
-        return p + 1;
-    }
-    return begin_utf8(stream, p);
-}
-
-static const guint8 *lex_escape(JsonStream *stream, const guint8 *p)
-{
-    static const char from[] = "\"'\\/bfnrt";
-    static const char to[] = "\"'\\/\b\f\n\r\t";
-    const char *found = *p ? strchr(from, *p) : NULL;
-
-    if (*p == 'u') {
-        stream->hex = 0;
-        stream->hex_left = 4;
-        stream->lex = LEX_HEX;
-    } else if (found && !stream->high_surrogate) {
-        g_string_append_c(stream->text, to[found - from]);
-        stream->lex = LEX_STRING;
-    } else {
-        fail_escape(stream);
-        return p;
-    }
-    count_bytes(stream, 1, stream->quote);
-    return p + 1;
-}
-
-static gboolean hex_done(JsonStream *stream)
-{
-    gboolean is_high = stream->hex >= 0xd800 && stream->hex <= 0xdbff;
-    gboolean is_low = stream->hex >= 0xdc00 && stream->hex <= 0xdfff;
-
-    if (is_low != (stream->high_surrogate != 0)) {
-        return FALSE;
-    }
-    if (is_high) {
-        stream->high_surrogate = stream->hex;
-        return TRUE;
-    }
-    if (is_low) {
-        stream->hex += (stream->high_surrogate << 10) + SURROGATE_OFFSET;
-        stream->high_surrogate = 0;
-    }
-    g_string_append_unichar(stream->text, stream->hex);
-    return TRUE;
-}
-
-static const guint8 *lex_hex(JsonStream *stream, const guint8 *p)
-{
-    if (!g_ascii_isxdigit(*p)) {
-        fail_escape(stream);
-        return p;
-    }
-    stream->hex = stream->hex << 4 | (guint)g_ascii_xdigit_value(*p);
-    if (--stream->hex_left == 0) {
-        stream->lex = LEX_STRING;
-        if (!hex_done(stream)) {
-            fail_escape(stream);
-            return p;
-        }
-    }
-    count_bytes(stream, 1, stream->quote);
-    return p + 1;
+    return p;
 }
 
 /* Passes over garbage, from which nothing is kept. */
@@ -683,20 +560,21 @@ static const guint8 *lex_blank(JsonStream *stream, const guint8 *p, const guint8
             fail_parse(stream, wanted(stream), 0);
             return p;
         }
-        g_string_truncate(stream->text, 0);
+        g_string_truncate(stream->string.text, 0);
         stream->lex = LEX_WORD;
         return p;
     }
-    if (!count_bytes(stream, 1, 0)) {
+    if (!room_for(stream, 1)) {
+        fail_size(stream, 0);
         return p;
     }
+    stream->bytes++;
     if (is_string) {
         if (!wants_value(stream) && stream->want != WANT_NAME && stream->want != WANT_NAME_OR_END) {
             fail_parse(stream, wanted(stream), 0);
             return p;
         }
-        g_string_truncate(stream->text, 0);
-        stream->quote = *p;
+        json_string_begin(&stream->string, *p);
         stream->lex = LEX_STRING;
         return p + 1;
     }
@@ -741,12 +619,6 @@ static const guint8 *step(JsonStream *stream, const guint8 *p, const guint8 *end
         return lex_word(stream, p, end);
     case LEX_STRING:
         return lex_string(stream, p, end);
-    case LEX_UTF8:
-        return lex_utf8(stream, p);
-    case LEX_ESCAPE:
-        return lex_escape(stream, p);
-    case LEX_HEX:
-        return lex_hex(stream, p);
     default:
         return lex_skip(stream, p, end);
     }
@@ -781,10 +653,23 @@ void json_stream_reset(JsonStream *stream)
     stream->forget = TRUE;
 }
 
+gboolean json_stream_is_noisy(const JsonStream *stream)
+{
+    return is_quiet(stream) && stream->noisy;
+}
+
+gboolean json_stream_count_noise(JsonStream *stream)
+{
+    if (is_quiet(stream)) {
+        return FALSE;
+    }
+    set_quiet(stream, TRUE);
+    return TRUE;
+}
+
 void json_stream_quiet_line(JsonStream *stream)
 {
-    stream->quiet = TRUE;
-    stream->quiet_offset = stream->offset;
+    set_quiet(stream, FALSE);
 }
 
 gboolean json_stream_is_partial(const JsonStream *stream)

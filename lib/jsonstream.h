@@ -66,11 +66,17 @@ void json_stream_set_first_name(JsonStream *stream, const char *name);
 /* Feeds `length` bytes; calls the function for what they complete. */
 void json_stream_feed(JsonStream *stream, const void *data, gsize length);
 
-/* Forgets a half-read value (a peer has disconnected). From the callback: the rest of the bytes being fed, too. */
+/* Forgets a half-read value (a peer has disconnected). From the callback: the rest of the bytes being fed,
+ * too. */
 void json_stream_reset(JsonStream *stream);
 
-/* For the callee, when it has answered a value by an error itself: garbage in the rest of this line (or of
- * the next 4 KiB) is not reported any more. Values still are. */
+/* For the callee:
+ * whether garbage has been reported in this line (or in the last 4 KiB); */
+gboolean json_stream_is_noisy(const JsonStream *stream);
+/* it takes this value for garbage, too: TRUE if it should say so, FALSE if this line has had its error; */
+gboolean json_stream_count_noise(JsonStream *stream);
+/* it has answered a value by an error: garbage in the rest of this line is part of that and is not reported.
+ */
 void json_stream_quiet_line(JsonStream *stream);
 
 /* Whether a value is half read (nothing but white space so far: FALSE). */

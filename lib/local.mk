@@ -4,6 +4,7 @@ lib_libvirtsuite_a_SOURCES = \
 	lib/jsonstream.c lib/jsonstream.h \
 	lib/json-write.c lib/json-scan.h \
 	lib/json-number.c lib/json-number.h \
+	lib/json-string.c lib/json-string.h \
 	lib/json-text.c \
 	lib/command.c lib/command-check.c lib/command.h \
 	lib/json-client.c lib/json-client.h \
