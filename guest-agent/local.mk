@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 if ENABLE_GUEST_AGENT
 sbin_PROGRAMS += guest-agent/guest-agent
+noinst_LIBRARIES += guest-agent/libguestagent.a
 endif
-guest_agent_guest_agent_SOURCES = \
-	guest-agent/main.c \
+guest_agent_guest_agent_SOURCES = guest-agent/main.c
+guest_agent_guest_agent_LDADD = guest-agent/libguestagent.a lib/libvirtsuite.a $(BASE_LIBS)
+
+# All but main(), so that unit tests can link it.
+guest_agent_libguestagent_a_SOURCES = \
 	guest-agent/options.c guest-agent/options.h \
 	guest-agent/daemon.c guest-agent/daemon.h \
 	guest-agent/transport.c guest-agent/transport.h \
@@ -23,4 +27,3 @@ guest_agent_guest_agent_SOURCES = \
 	guest-agent/commands-exec.c \
 	guest-agent/commands-power.c guest-agent/power.c guest-agent/power.h \
 	guest-agent/commands-net.c
-guest_agent_guest_agent_LDADD = lib/libvirtsuite.a $(BASE_LIBS)

@@ -23,3 +23,30 @@ tests_unit_test_guest_memory_LDADD = $(vmm_test_libs)
 tests_unit_test_loader_LDADD = $(vmm_test_libs)
 tests_unit_test_options_LDADD = $(vmm_test_libs)
 tests_unit_test_optset_LDADD = $(vmm_test_libs)
+
+# guest-agent
+if HAVE_CHECK
+if ENABLE_GUEST_AGENT
+check_PROGRAMS += tests/unit/test_agent_base64 tests/unit/test_agent_channel tests/unit/test_agent_child \
+	tests/unit/test_agent_handle_counter tests/unit/test_agent_os_release tests/unit/test_agent_peer \
+	tests/unit/test_agent_port tests/unit/test_agent_power
+endif
+endif
+AGENT_TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+AGENT_TEST_LIBS = guest-agent/libguestagent.a lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
+tests_unit_test_agent_base64_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_base64_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_channel_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_channel_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_child_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_child_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_handle_counter_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_handle_counter_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_os_release_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_os_release_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_peer_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_peer_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_port_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_port_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_power_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_power_LDADD = $(AGENT_TEST_LIBS)
