@@ -40,6 +40,14 @@ static void on_value(JsonNode *value, const GError *error, gpointer owner)
     JsonNode *number;
 
     if (!json_rpc_is_opening(client->rpc)) {
+        /* An answer beyond all limits must not look like none. */
+        if (g_error_matches(error, JSON_STREAM_ERROR, JSON_STREAM_ERROR_LIMIT)) {
+            g_autofree char *message =
+                g_strdup_printf("the guest agent's answer is too large (%s)", error->message);
+
+            json_rpc_fail(client->rpc, message);
+            return;
+        }
         g_debug("guest agent: not a reply to a call: dropped");
         return;
     }
