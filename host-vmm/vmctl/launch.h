@@ -8,7 +8,7 @@
 
 typedef enum {
     CONSOLE_SERIAL, /* ttyS0: every kernel has it, from its first line on */
-    CONSOLE_VIRTIO, /* hvc0: many times faster; needs the driver, which may be a module */
+    CONSOLE_VIRTIO, /* hvc0: no exit to the monitor for each byte; needs the driver, which may be a module */
     CONSOLE_NONE,
 } ConsoleKind;
 

@@ -130,9 +130,9 @@ static int run(const Verb *verb, char **words)
         {"memory", 'm', 0, G_OPTION_ARG_FILENAME, &memory, "memory, e.g. 512M (the default) or 2G", "SIZE"},
         {"cpus", 'c', 0, G_OPTION_ARG_FILENAME, &vcpus, "number of vCPUs (1)", "N"},
         {"console", 0, 0, G_OPTION_ARG_FILENAME, &console,
-         "serial: ttyS0, which every kernel has (the default);\nvirtio: hvc0, many times faster, if the "
-         "kernel or\n"
-         "initial RAM disk has the driver; none",
+         "serial: ttyS0, which every kernel has (the default);\nvirtio: hvc0, faster, if the kernel or the "
+         "initial\nRAM "
+         "disk has the driver; none",
          "KIND"},
         {"no-agent", 0, 0, G_OPTION_ARG_NONE, &no_agent, "no port for a guest agent", NULL},
         {"paused", 'p', 0, G_OPTION_ARG_NONE, &paused, "do not run the guest yet", NULL},
@@ -194,7 +194,7 @@ const Verb VERB_RUN = {
             "SIGINT, SIGHUP) stops the guest as vmctl stop does.\n"
             "\n"
             "Example:\n"
-            "  vmctl run demo --kernel /vmlinuz --initrd /initrd.img --append 'root=/dev/vda1' \\\n"
+            "  vmctl run demo --kernel /vmlinuz --initrd /initrd.img --append quiet \\\n"
             "      --memory 1G --cpus 2 -- -accel kvm,probe=off",
     .run = run,
 };
