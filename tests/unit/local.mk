@@ -6,7 +6,7 @@ endif
 if HAVE_CHECK
 if ENABLE_HOST_VMM
 check_PROGRAMS += tests/unit/test_acpi tests/unit/test_chardev tests/unit/test_guest_memory \
-	tests/unit/test_loader tests/unit/test_options tests/unit/test_optset
+	tests/unit/test_loader tests/unit/test_options tests/unit/test_optset tests/unit/test_qmp_server
 endif
 endif
 unit_test_libs = lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
@@ -50,3 +50,4 @@ tests_unit_test_agent_port_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_port_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_power_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_power_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_qmp_server_LDADD = $(vmm_test_libs)

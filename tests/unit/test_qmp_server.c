@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The QMP server on a machine that is only words: what goes to which client, and what becomes of those that
+ * do not read.
+ */
+#include <check.h>
+#include <glib/gstdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "host-vmm/qmp/server.h"
+
+/* ---- the machine ---- */
+
+struct Machine {
+    MachineConfig config;
+    MachineState state;
+    MachineEventFunc event;
+    gpointer event_data;
+    guint resets, powerdowns, quits;
+};
+
+const char *machine_state_name(MachineState state)
+{
+    static const char *const names[] = {"prelaunch", "running", "paused", "shutdown", "internal-error"};
+
+    return names[state];
+}
+
+const MachineConfig *machine_config(const Machine *machine)
+{
+    return &machine->config;
+}
+
+MachineState machine_state(const Machine *machine)
+{
+    return machine->state;
+}
+
+static void emit(Machine *machine, const char *name)
+{
+    if (machine->event != NULL) {
+        machine->event(name, NULL, machine->event_data);
+    }
+}
+
+gboolean machine_resume(Machine *machine, GError **error)
+{
+    if (machine->state == MACHINE_INTERNAL_ERROR) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "Resetting the Virtual Machine is required");
+        return FALSE;
+    }
+    machine->state = MACHINE_RUNNING;
+    emit(machine, "RESUME");
+    return TRUE;
+}
+
+void machine_pause(Machine *machine)
+{
+    machine->state = MACHINE_PAUSED;
+    emit(machine, "STOP");
+}
+
+void machine_reset(Machine *machine)
+{
+    machine->resets++;
+}
+
+void machine_powerdown(Machine *machine)
+{
+    machine->powerdowns++;
+}
+
+void machine_quit(Machine *machine, const char *reason)
+{
+    machine->quits++;
+    emit(machine, "SHUTDOWN");
+}
+
+guint machine_vcpu_count(const Machine *machine)
+{
+    return machine->config.vcpus;
+}
+
+MachineVcpu machine_vcpu(const Machine *machine, guint index)
+{
+    return (MachineVcpu){index, 100 + (int)index};
+}
+
+void machine_set_event_func(Machine *machine, MachineEventFunc func, gpointer user_data)
+{
+    machine->event = func;
+    machine->event_data = user_data;
+}
+
+/* ---- fixture ---- */
+
+static char *folder, *path;
+static Machine machine;
+static ChardevSet *chardevs;
+static QmpServer *server;
+
+static Chardev *add_chardev(const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(OptSet) options = optset_parse("-chardev", text, "backend", &error);
+    Chardev *chardev = chardev_set_add(chardevs, options, &error);
+
+    ck_assert_msg(chardev != NULL, "%s", error != NULL ? error->message : text);
+    return chardev;
+}
+
+static gboolean add_monitor(const char *text, GError **error)
+{
+    g_autoptr(OptSet) options = optset_parse("-mon", text, "chardev", NULL);
+
+    return qmp_server_add_monitor(server, options, error);
+}
+
+static void setup(void)
+{
+    g_autofree char *text = NULL;
+
+    folder = g_dir_make_tmp("qmp-XXXXXX", NULL);
+    path = g_build_filename(folder, "q.sock", NULL);
+    text = g_strdup_printf("socket,id=m,path=%s,server=on,wait=off", path);
+    machine =
+        (Machine){.config = {.vcpus = 1, .sockets = 1, .cores = 1, .threads = 1}, .state = MACHINE_PAUSED};
+    chardevs = chardev_set_new();
+    server = qmp_server_new(&machine, chardevs);
+    add_chardev(text);
+    ck_assert(add_monitor("m,mode=control,id=mon0,pretty=off", NULL));
+}
+
+static void teardown(void)
+{
+    qmp_server_free(server);
+    ck_assert_ptr_null(machine.event);
+    chardev_set_free(chardevs);
+    ck_assert_int_eq(g_rmdir(folder), 0);
+    g_free(path);
+    g_free(folder);
+}
+
+static void settle(void)
+{
+    for (guint i = 0; i < 20; i++) {
+        while (g_main_context_iteration(NULL, FALSE)) {
+        }
+        g_usleep(1000);
+    }
+}
+
+static int client(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static void put(int fd, const char *text)
+{
+    ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (gssize)strlen(text));
+    settle();
+}
+
+/* All that has come; "" after a hang-up. */
+static char *take(int fd)
+{
+    GString *text = g_string_new(NULL);
+    char buffer[65536];
+    gssize got;
+
+    settle();
+    while ((got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0) {
+        g_string_append_len(text, buffer, got);
+        settle();
+    }
+    return g_string_free(text, FALSE);
+}
+
+static gboolean is_hung_up(int fd)
+{
+    char byte;
+
+    settle();
+    return recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
+}
+
+static void negotiate(int fd)
+{
+    g_autofree char *text = NULL;
+
+    put(fd, "{\"execute\": \"qmp_capabilities\"}\n");
+    text = take(fd);
+    ck_assert(g_str_has_prefix(text, "{\"QMP\": "));
+    ck_assert(g_str_has_suffix(text, "\n{\"return\": {}}\n"));
+}
+
+static void asked(int fd, const char *request, const char *answer)
+{
+    g_autofree char *text = NULL;
+
+    put(fd, request);
+    text = take(fd);
+    ck_assert_msg(strstr(text, answer) != NULL, "%s: %s", request, text);
+}
+
+/* ---- */
+
+START_TEST (handlers) {
+    int fd = client();
+
+    negotiate(fd);
+    asked(fd, "{'execute': 'query-status'}", "\"status\": \"paused\"");
+    asked(fd, "{'execute': 'cont'}", "\"event\": \"RESUME\"}\n{\"return\": {}}\n");
+    asked(fd, "{'execute': 'stop'}", "\"event\": \"STOP\"}\n{\"return\": {}}\n");
+    asked(fd, "{'execute': 'system_reset'}", "{\"return\": {}}\n");
+    asked(fd, "{'execute': 'system_powerdown'}", "{\"return\": {}}\n");
+    ck_assert_uint_eq(machine.resets, 1);
+    ck_assert_uint_eq(machine.powerdowns, 1);
+    machine.state = MACHINE_INTERNAL_ERROR;
+    asked(fd, "{'execute': 'query-status'}",
+          "\"status\": \"internal-error\", \"singlestep\": false, \"running\": false");
+    asked(fd, "{'execute': 'cont'}", "\"desc\": \"Resetting the Virtual Machine is required\"");
+    asked(fd, "{'execute': 'quit', 'id': 1}", "{\"return\": {}, \"id\": 1}\n{\"timestamp\": ");
+    ck_assert_uint_eq(machine.quits, 1);
+    close(fd);
+}
+END_TEST
+
+START_TEST (deaf_client_is_dropped) {
+    int deaf = client(), other = client(), half = client();
+    g_autofree char *heard = NULL;
+    static char buffer[65536];
+    guint events = 0;
+
+    negotiate(deaf);
+    negotiate(other);
+    put(half, "{\"execute\": \"qmp_capabilities\"}\n{\"execute\": \"query-st");
+    /* 16 MiB of events of 80 bytes or so; the other one reads from time to time. */
+    for (guint i = 0; i < 400; i++) {
+        for (guint j = 0; j < 1000; j++) {
+            emit(&machine, "STOP");
+            events++;
+            while (g_main_context_iteration(NULL, FALSE) ||
+                   recv(other, buffer, sizeof(buffer), MSG_DONTWAIT) > 0) {
+            }
+        }
+    }
+    ck_assert_uint_gt(events * 80, 16 << 20);
+    /* What the kernel holds is still there, then the end. */
+    heard = take(deaf);
+    ck_assert_uint_lt(strlen(heard), 16 << 20);
+    ck_assert(is_hung_up(deaf));
+    ck_assert(!is_hung_up(other));
+    asked(other, "{'execute': 'query-status'}", "\"paused\"");
+    close(deaf);
+    close(other);
+    close(half);
+    settle();
+}
+END_TEST
+
+START_TEST (last_words) {
+    int fd = client();
+    g_autoptr(GString) text = g_string_new(NULL);
+    char buffer[65536];
+    gssize got;
+    guint lines = 0;
+
+    negotiate(fd);
+    for (guint i = 0; i < 20000; i++) {
+        emit(&machine, "STOP");
+    }
+    /* More than a socket holds: flushing gives up in time when nobody reads. */
+    qmp_server_flush(server, 50);
+    for (;;) {
+        qmp_server_flush(server, 1);
+        got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+        if (got <= 0) {
+            break;
+        }
+        g_string_append_len(text, buffer, got);
+    }
+    for (const char *c = text->str; *c != '\0'; c++) {
+        lines += *c == '\n';
+    }
+    ck_assert_uint_eq(lines, 20000);
+    close(fd);
+}
+END_TEST
+
+START_TEST (clients_vanish) {
+    for (guint i = 0; i < 50; i++) {
+        int fd = client();
+
+        if (i % 3 > 0) {
+            settle();
+        }
+        put(fd, "{\"execute\": \"qmp_capabilities\"}{\"execute\": \"qu");
+        if (i % 2 > 0) {
+            close(fd);
+            emit(&machine, "STOP");
+        } else {
+            emit(&machine, "STOP");
+            close(fd);
+        }
+    }
+    settle();
+    ck_assert(!g_main_context_pending(NULL));
+}
+END_TEST
+
+/* A character device with one peer: a new peer is a new session. */
+START_TEST (stream) {
+    g_autofree char *other = g_build_filename(folder, "c.sock", NULL), *text = NULL, *first = NULL,
+                    *second = NULL;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+
+    g_strlcpy(address.sun_path, other, sizeof(address.sun_path));
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    text = g_strdup_printf("socket,id=c,path=%s,reconnect=1", other);
+    add_chardev(text);
+    ck_assert(add_monitor("chardev=c,mode=control", NULL));
+    fd = accept(listener, NULL, NULL);
+    negotiate(fd);
+    emit(&machine, "STOP");
+    first = take(fd);
+    ck_assert_ptr_nonnull(strstr(first, "STOP"));
+    put(fd, "{\"execute\": \"query-stat");
+    close(fd);
+    settle();
+    for (guint i = 0; i < 300 && !g_main_context_iteration(NULL, FALSE); i++) {
+        g_usleep(10000);
+    }
+    fd = accept(listener, NULL, NULL);
+    second = take(fd);
+    ck_assert(g_str_has_prefix(second, "{\"QMP\": "));
+    emit(&machine, "STOP");
+    asked(fd, "{'execute': 'query-status'}", "Expecting capabilities negotiation");
+    asked(fd, "{'execute': 'qmp_capabilities'}", "{\"return\": {}}");
+    asked(fd, "{'execute': 'query-status'}", "\"paused\"");
+    close(fd);
+    close(listener);
+    g_unlink(other);
+}
+END_TEST
+
+START_TEST (bad_monitors) {
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"mode=control", "-mon: 'chardev' is missing"},
+        {"m", "-mon m: only mode=control (QMP) is supported"},
+        {"m,mode=readline", "only mode=control"},
+        {"m,mode=control,pretty=on", "pretty=on is not supported"},
+        {"m,mode=control,pretty=x", "'pretty' must be on or off"},
+        {"nobody,mode=control", "there is no chardev 'nobody'"},
+        {"m,mode=control,x=1", "unknown property 'x'"},
+        {"m,mode=control", "chardev 'm' is already in use by a monitor"},
+        {"n,mode=control", "chardev 'n' is already in use by a monitor"},
+    };
+
+    add_chardev("null,id=n");
+    ck_assert(add_monitor("n,mode=control", NULL));
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+
+        ck_assert_msg(!add_monitor(cases[i].text, &error), "%s", cases[i].text);
+        ck_assert_msg(strstr(error->message, cases[i].message) != NULL, "%s: %s", cases[i].text,
+                      error->message);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("qmp_server");
+    TCase *tcase = tcase_create("qmp_server");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, handlers);
+    tcase_add_test(tcase, deaf_client_is_dropped);
+    tcase_add_test(tcase, last_words);
+    tcase_add_test(tcase, clients_vanish);
+    tcase_add_test(tcase, stream);
+    tcase_add_test(tcase, bad_monitors);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
