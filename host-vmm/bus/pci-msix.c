@@ -8,6 +8,8 @@
 #define ENTRY_SIZE   16u
 #define ENTRY_MASKED 1u
 
+#define MAX_COMPLAINTS 10
+
 typedef struct Vector {
     /* The table entry as the guest sees it. */
     guint64 address;
@@ -28,6 +30,7 @@ struct PciMsix {
 
     GMutex lock; /* guards all below */
     gboolean enabled, masked;
+    guint complaints; /* how often the log was told that a vector has no interrupt */
     Vector vectors[PCI_MSIX_MAX_VECTORS];
 };
 
@@ -78,6 +81,15 @@ static void vector_fire(Vector *vector)
         g_warning("an interrupt could not be raised: %s", g_strerror(errno));
 }
 
+/* A guest may try over and over again: it must not fill the host's log. */
+static void complain(PciMsix *msix, const GError *error)
+{
+    if (msix->complaints < MAX_COMPLAINTS) {
+        msix->complaints++;
+        g_warning("an MSI-X vector has no interrupt: %s", error->message);
+    }
+}
+
 /* Brings wiring and pending interrupt in line with the table; costs a system call only if something changed.
  */
 static void vector_update(PciMsix *msix, Vector *vector)
@@ -87,10 +99,10 @@ static void vector_update(PciMsix *msix, Vector *vector)
     g_autoptr(GError) error = NULL;
     if (vector->event_fd < 0) {
         if (!vector_wire(msix, vector, &error))
-            g_warning("an MSI-X vector has no interrupt: %s", error->message);
+            complain(msix, error);
     } else if (vector->address != vector->routed_address || vector->data != vector->routed_data) {
         if (!msix->vm->msi_update(msix->vm, vector->gsi, vector->address, vector->data, &error)) {
-            g_warning("an MSI-X vector could not be moved: %s", error->message);
+            complain(msix, error);
         } else {
             vector->routed_address = vector->address;
             vector->routed_data = vector->data;
