@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+if ENABLE_HOST_VMM
+dist_man_MANS += man/host-vmm.1
+endif
 if ENABLE_VMCTL
 dist_man_MANS += man/vmctl.1
 endif
