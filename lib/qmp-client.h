@@ -31,15 +31,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpClient, qmp_client_close)
 /* The greeting's "version" object, borrowed. */
 JsonObject *qmp_client_version(QmpClient *client);
 
-/* arguments: taken, may be NULL. Returns the "return" value (owned) or NULL and error.
- * The synchronous form runs the client's own main context meanwhile, so events are still delivered. */
+/* arguments: taken, may be NULL. Returns the "return" value (owned) or NULL and error. A reply that comes
+ * after its timeout is recognised by its id and dropped. The synchronous form runs the client's own main
+ * context meanwhile, so events are still delivered. */
 JsonNode *qmp_client_call(QmpClient *client, const char *command, JsonObject *arguments, guint timeout_ms,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void qmp_client_call_async(QmpClient *client, const char *command, JsonObject *arguments, guint timeout_ms,
                            GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 JsonNode *qmp_client_call_finish(GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* data may be NULL; both borrowed. name NULL: the connection has ended. */
+/* data may be NULL; both borrowed. name NULL: the connection has ended. The function may call and close the
+ * client. Events that came before it was set are seen by qmp_client_wait_event() only. */
 typedef void (*QmpClientEventFunc)(QmpClient *client, const char *name, JsonObject *data, gpointer user_data);
 void qmp_client_set_event_func(QmpClient *client, QmpClientEventFunc func, gpointer user_data);
 

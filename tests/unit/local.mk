@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A unit test is test_<module>.c; those of host-vmm link all of it but main().
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_command tests/unit/test_jsonstream
+check_PROGRAMS += tests/unit/test_agent_client tests/unit/test_command tests/unit/test_jsonstream \
+	tests/unit/test_log tests/unit/test_qmp_client tests/unit/test_runtime_dir
 endif
 if HAVE_CHECK
 if ENABLE_HOST_VMM
@@ -15,6 +16,13 @@ tests_unit_test_command_SOURCES = tests/unit/test_command.c $(malformed)
 tests_unit_test_command_LDADD = $(unit_test_libs)
 tests_unit_test_jsonstream_SOURCES = tests/unit/test_jsonstream.c $(malformed)
 tests_unit_test_jsonstream_LDADD = $(unit_test_libs)
+tests_unit_test_log_LDADD = $(unit_test_libs)
+tests_unit_test_runtime_dir_LDADD = $(unit_test_libs)
+scripted_server = tests/unit/scripted-server.c tests/unit/scripted-server.h
+tests_unit_test_agent_client_SOURCES = tests/unit/test_agent_client.c $(scripted_server)
+tests_unit_test_agent_client_LDADD = $(unit_test_libs)
+tests_unit_test_qmp_client_SOURCES = tests/unit/test_qmp_client.c $(scripted_server)
+tests_unit_test_qmp_client_LDADD = $(unit_test_libs)
 
 vmm_test_libs = host-vmm/libhostvmm.a $(unit_test_libs)
 tests_unit_test_acpi_LDADD = $(vmm_test_libs)
