@@ -549,7 +549,7 @@ static void accepted(GSocketConnection *connection, gpointer user_data)
 }
 
 START_TEST (many) {
-    g_autofree char *path = at("s.sock"), *none = NULL, *some = NULL, *gone = NULL;
+    g_autofree char *path = at("s.sock"), *none = NULL, *some = NULL;
     g_autoptr(GPtrArray) connections = g_ptr_array_new_with_free_func(g_object_unref);
     Chardev *chardev = add("socket,id=c,path=%s,server=on,wait=off", path);
     g_autoptr(GError) error = NULL;
