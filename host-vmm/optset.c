@@ -44,10 +44,11 @@ void optset_free(OptSet *options)
     g_free(options);
 }
 
+/* The last one: a key given twice keeps its last value, as in QEMU (but for lists). */
 static Option *find(const OptSet *options, const char *key)
 {
-    for (guint i = 0; i < options->values->len; i++) {
-        Option *option = &g_array_index(options->values, Option, i);
+    for (guint i = options->values->len; i > 0; i--) {
+        Option *option = &g_array_index(options->values, Option, i - 1);
 
         if (strcmp(option->key, key) == 0) {
             return option;
@@ -70,10 +71,10 @@ static gboolean is_id(const char *text)
     return TRUE;
 }
 
-/* Takes the value. A key given twice keeps the last value, as in QEMU. */
+/* Takes the value. */
 static gboolean add(OptSet *options, const char *key, char *value, GError **error)
 {
-    Option *option = find(options, key);
+    Option fresh = {NULL, value, FALSE};
 
     if (*key == '\0') {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "%s: a value without a name: '=%s'",
@@ -88,14 +89,8 @@ static gboolean add(OptSet *options, const char *key, char *value, GError **erro
         g_free(value);
         return FALSE;
     }
-    if (option != NULL) {
-        g_free(option->value);
-        option->value = value;
-    } else {
-        Option fresh = {g_strdup(key), value, FALSE};
-
-        g_array_append_val(options->values, fresh);
-    }
+    fresh.key = g_strdup(key);
+    g_array_append_val(options->values, fresh);
     return TRUE;
 }
 
@@ -112,7 +107,9 @@ static void name_after(OptSet *options, const char *key)
     }
 }
 
-static gboolean add_json(OptSet *options, const char *prefix, JsonObject *object, GError **error)
+static gboolean add_json(OptSet *options, const char *key, JsonNode *node, GError **error);
+
+static gboolean add_json_object(OptSet *options, const char *prefix, JsonObject *object, GError **error)
 {
     JsonObjectIter iter;
     const char *name;
@@ -121,48 +118,66 @@ static gboolean add_json(OptSet *options, const char *prefix, JsonObject *object
     json_object_iter_init_ordered(&iter, object);
     while (json_object_iter_next_ordered(&iter, &name, &node)) {
         g_autofree char *key = g_strconcat(prefix, name, NULL);
-        char *value;
 
-        if (JSON_NODE_HOLDS_OBJECT(node)) {
-            g_autofree char *inner = g_strconcat(key, ".", NULL);
-
-            if (!add_json(options, inner, json_node_get_object(node), error)) {
-                return FALSE;
-            }
-            continue;
-        }
-        if (!JSON_NODE_HOLDS_VALUE(node)) {
-            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                        "%s: '%s' must be a string, a number or a boolean", options->what, key);
-            return FALSE;
-        }
-        switch (json_node_get_value_type(node)) {
-        case G_TYPE_BOOLEAN:
-            value = g_strdup(json_node_get_boolean(node) ? "on" : "off");
-            break;
-        case G_TYPE_INT64:
-            value = g_strdup_printf("%" G_GINT64_FORMAT, json_node_get_int(node));
-            break;
-        case G_TYPE_DOUBLE:
-            value = g_malloc(G_ASCII_DTOSTR_BUF_SIZE);
-            g_ascii_dtostr(value, G_ASCII_DTOSTR_BUF_SIZE, json_node_get_double(node));
-            break;
-        default:
-            value = json_node_dup_string(node);
-            break;
-        }
-        if (!add(options, key, value, error)) {
+        if (!add_json(options, key, node, error)) {
             return FALSE;
         }
     }
     return TRUE;
 }
 
+static gboolean add_json_array(OptSet *options, const char *name, JsonArray *array, GError **error)
+{
+    for (guint i = 0; i < json_array_get_length(array); i++) {
+        g_autofree char *key = g_strdup_printf("%s.%u", name, i);
+
+        if (!add_json(options, key, json_array_get_element(array, i), error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean add_json(OptSet *options, const char *key, JsonNode *node, GError **error)
+{
+    char *value;
+
+    if (JSON_NODE_HOLDS_OBJECT(node)) {
+        g_autofree char *inner = g_strconcat(key, ".", NULL);
+
+        return add_json_object(options, inner, json_node_get_object(node), error);
+    }
+    if (JSON_NODE_HOLDS_ARRAY(node)) {
+        return add_json_array(options, key, json_node_get_array(node), error);
+    }
+    if (!JSON_NODE_HOLDS_VALUE(node)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "%s: '%s' must be a string, a number or a boolean", options->what, key);
+        return FALSE;
+    }
+    switch (json_node_get_value_type(node)) {
+    case G_TYPE_BOOLEAN:
+        value = g_strdup(json_node_get_boolean(node) ? "on" : "off");
+        break;
+    case G_TYPE_INT64:
+        value = g_strdup_printf("%" G_GINT64_FORMAT, json_node_get_int(node));
+        break;
+    case G_TYPE_DOUBLE:
+        value = g_malloc(G_ASCII_DTOSTR_BUF_SIZE);
+        g_ascii_dtostr(value, G_ASCII_DTOSTR_BUF_SIZE, json_node_get_double(node));
+        break;
+    default:
+        value = json_node_dup_string(node);
+        break;
+    }
+    return add(options, key, value, error);
+}
+
 OptSet *optset_from_json(const char *what, JsonObject *object, GError **error)
 {
     g_autoptr(OptSet) options = optset_new(what);
 
-    if (!add_json(options, "", object, error)) {
+    if (!add_json_object(options, "", object, error)) {
         return NULL;
     }
     name_after(options, optset_has(options, "driver") ? "driver" : "qom-type");
@@ -182,7 +197,7 @@ static OptSet *parse_json(const char *what, const char *text, const char *implie
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "%s: not a JSON object", what);
         return NULL;
     }
-    if (!add_json(options, "", json_node_get_object(node), error)) {
+    if (!add_json_object(options, "", json_node_get_object(node), error)) {
         return NULL;
     }
     name_after(options, implied);
@@ -257,13 +272,54 @@ gboolean optset_has(OptSet *options, const char *key)
 
 const char *optset_string(OptSet *options, const char *key)
 {
-    Option *option = find(options, key);
+    const char *value = NULL;
 
-    if (option == NULL) {
-        return NULL;
+    for (guint i = 0; i < options->values->len; i++) {
+        Option *option = &g_array_index(options->values, Option, i);
+
+        if (strcmp(option->key, key) == 0) {
+            option->asked = TRUE;
+            value = option->value;
+        }
     }
-    option->asked = TRUE;
-    return option->value;
+    return value;
+}
+
+/* "KEY", "KEY.3" or "KEY.3.str". */
+static gboolean is_list_key(const char *text, const char *key)
+{
+    gsize length = strlen(key);
+    const char *c = text + length;
+
+    if (strncmp(text, key, length) != 0) {
+        return FALSE;
+    }
+    if (*c == '\0') {
+        return TRUE;
+    }
+    if (*c++ != '.' || !g_ascii_isdigit(*c)) {
+        return FALSE;
+    }
+    while (g_ascii_isdigit(*c)) {
+        c++;
+    }
+    return *c == '\0' || strcmp(c, ".str") == 0;
+}
+
+GStrv optset_list(OptSet *options, const char *key)
+{
+    GPtrArray *list = g_ptr_array_new();
+
+    for (guint i = 0; i < options->values->len; i++) {
+        Option *option = &g_array_index(options->values, Option, i);
+
+        if (is_list_key(option->key, key)) {
+            option->asked = TRUE;
+            g_ptr_array_add(list, g_strdup(option->value));
+        }
+    }
+    g_ptr_array_add(list, NULL);
+    return (GStrv)g_ptr_array_free(list, FALSE);
 }
 
 void optset_ignore(OptSet *options, const char *key)

@@ -3,7 +3,7 @@
  * optset: the keys and values of one command-line option or device_add, in QEMU's syntax.
  *
  * "virtio-rng-pci,id=rng0,addr=0x6" (a comma in a value is doubled; a bare word is key=on, nokey is key=off) or a
- * JSON object. It remembers which keys were asked for, so that optset_finish() can name the first one that nobody knows.
+ * JSON object, of which nested objects become "outer.inner" and arrays "key.0", "key.1". It remembers which keys were asked for, so that optset_finish() can name the first one that nobody knows.
  */
 #pragma once
 
@@ -14,15 +14,18 @@ typedef struct OptSet OptSet;
 
 /* what: how errors name it ("-device"). implied: the key of a first bare word ("driver"), or NULL. */
 OptSet *optset_parse(const char *what, const char *text, const char *implied, GError **error);
-/* From device_add's arguments: scalars only, nested objects become "outer.inner". */
+/* From device_add's arguments. */
 OptSet *optset_from_json(const char *what, JsonObject *object, GError **error);
 void optset_free(OptSet *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OptSet, optset_free)
 
 const char *optset_what(const OptSet *options);
 gboolean optset_has(OptSet *options, const char *key); /* does not count as asked for */
-/* NULL if absent. Borrowed. */
+/* NULL if absent, the last one if given often. Borrowed. */
 const char *optset_string(OptSet *options, const char *key);
+/* All values of a key that may be given often, in order ("key=a,key=b", "key.0=a", {"key": ["a", {"str": "b"}]}); owned,
+ * NULL-terminated. */
+GStrv optset_list(OptSet *options, const char *key);
 /* Fails "-device: 'driver' is missing" if absent. */
 const char *optset_need_string(OptSet *options, const char *key, GError **error);
 /* on/off/yes/no/true/false; the value stays as it is if absent. FALSE and error if it is not of that form. */

@@ -89,6 +89,30 @@ START_TEST (from_json) {
 }
 END_TEST
 
+static void check_list(const char *text, const char *wanted)
+{
+    g_autoptr(OptSet) options = parsed(text, NULL);
+    g_auto(GStrv) values = optset_list(options, "fwd");
+    g_autofree char *joined = g_strjoinv("|", values);
+
+    ck_assert_str_eq(joined, wanted);
+    ck_assert(optset_finish(options, NULL));
+}
+
+START_TEST (lists) {
+    check_list("", "");
+    check_list("fwd=a,fwd=b,fwd=c", "a|b|c");
+    check_list("fwd.0=a,fwd.1.str=b", "a|b");
+    check_list("{'fwd':['a',{'str':'b'},3]}", "a|b|3");
+    check_list("{'fwd':'a'}", "a");
+
+    g_autoptr(OptSet) others = parsed("fwdx=1,fwd.x=2,fwd.1x=3,fwd.1.other=4,fw=5", NULL);
+    g_auto(GStrv) none = optset_list(others, "fwd");
+    ck_assert_ptr_null(none[0]);
+    ck_assert(!optset_finish(others, NULL));
+}
+END_TEST
+
 START_TEST (bad_input) {
     refused("x,=1", "-device: a value without a name: '=1'");
     refused("x,id=1st", "'1st' cannot be an id");
@@ -96,7 +120,7 @@ START_TEST (bad_input) {
     refused("x,id=a b", "cannot be an id");
     refused("{", "-device: JSON parse error");
     refused("{'a':1", "-device: JSON parse error");
-    refused("{'a':[1]}", "'a' must be a string, a number or a boolean");
+    refused("{'a':[null]}", "'a.0' must be a string, a number or a boolean");
     refused("{'a':{'b':null}}", "'a.b' must be a string");
     refused("{'id':'../x'}", "cannot be an id");
     refused("{}{}", "-device");
@@ -219,6 +243,7 @@ int main(void)
     tcase_add_test(tcase, first_word);
     tcase_add_test(tcase, json_syntax);
     tcase_add_test(tcase, from_json);
+    tcase_add_test(tcase, lists);
     tcase_add_test(tcase, bad_input);
     tcase_add_test(tcase, unknown_property);
     tcase_add_test(tcase, booleans);
