@@ -5,10 +5,11 @@ if ENABLE_HOST_VMM
 check_LIBRARIES += tests/device/libdevice.a
 check_PROGRAMS += tests/device/test_pc_board tests/device/test_uart16550 tests/device/test_virtio_rng
 check_PROGRAMS += tests/device/test_io_bus tests/device/test_pci
-check_PROGRAMS += tests/device/test_virtqueue tests/device/test_virtio_pci tests/device/test_virtio_serial
+check_PROGRAMS += tests/device/test_hostile tests/device/test_virtqueue tests/device/test_virtio_pci tests/device/test_virtio_serial
 endif
 endif
-tests_device_libdevice_a_SOURCES = tests/device/driver.c tests/device/driver.h
+tests_device_libdevice_a_SOURCES = tests/device/driver.c tests/device/driver.h \
+	tests/device/hostile.c tests/device/hostile.h
 device_test_libs = tests/device/libdevice.a host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
 tests_device_test_pc_board_LDADD = $(device_test_libs)
 tests_device_test_uart16550_LDADD = $(device_test_libs)
@@ -18,3 +19,4 @@ tests_device_test_io_bus_LDADD = $(device_test_libs)
 tests_device_test_pci_LDADD = $(device_test_libs)
 tests_device_test_virtqueue_LDADD = $(device_test_libs)
 tests_device_test_virtio_pci_LDADD = $(device_test_libs)
+tests_device_test_hostile_LDADD = $(device_test_libs)

@@ -590,6 +590,126 @@ START_TEST (serial_device_may_go_before_its_ports) {
 }
 END_TEST
 
+/* A vCPU resets and starts again at any moment while the main loop moves data in both directions. */
+
+static gint vcpu_done; /* atomic */
+
+static gpointer resetting_vcpu(gpointer unused)
+{
+    GRand *random = g_rand_new_with_seed(7);
+    guint64 base = driver->next_free;
+    for (guint round = 0; round < 300; round++) {
+        driver->next_free = base;
+        ck_assert(driver_negotiate(driver, FEATURES));
+        for (guint i = 0; i < 6; i++)
+            driver_setup_queue(driver, i, 32);
+        driver_ok(driver);
+        control_out = &driver->queues[VIRTIO_SERIAL_CONTROL_OUT];
+        DriverQueue *out = &driver->queues[VIRTIO_SERIAL_PORT_OUT(1)],
+                    *in = &driver->queues[VIRTIO_SERIAL_PORT_IN(1)];
+        static const guint16 hello[][4] = {{0, 0, 0, 1}, {1, 0, 3, 1}, {1, 0, 6, 1}};
+        guint64 at = driver_alloc(driver, 0x10000);
+        for (guint i = 0; i < 3; i++) {
+            ck_assert(guest_memory_write(rig->memory, at + 16 * i, hello[i], 8));
+            DriverBuffer message = {at + 16 * i, 8, FALSE};
+            driver_add(driver, control_out, &message, 1);
+            DriverBuffer room = {at + 0x1000 + 64 * i, 64, TRUE};
+            driver_add(driver, &driver->queues[VIRTIO_SERIAL_CONTROL_IN], &room, 1);
+        }
+        driver_kick(driver, control_out);
+        for (guint i = 0; i < 32; i++) {
+            DriverBuffer data = {at + 0x2000, 0x4000, FALSE}, room = {at + 0x8000, 0x400, TRUE};
+            driver_add(driver, out, &data, 1);
+            driver_add(driver, in, &room, 1);
+        }
+        driver_kick(driver, out);
+        driver_kick(driver, in);
+        g_usleep((gulong)g_rand_int_range(random, 0, 1500));
+        driver_write(driver, VIRTIO_PCI_DEVICE_STATUS, 1, 0);
+        /* From here on the memory is the guest's again. */
+        guint8 *memory = guest_memory_range(rig->memory, at + 0x8000, 0x400);
+        memset(memory, 0xee, 0x400);
+        g_usleep((gulong)g_rand_int_range(random, 0, 300));
+        for (guint i = 0; i < 0x400; i++)
+            ck_assert_uint_eq(memory[i], 0xee);
+    }
+    g_rand_free(random);
+    g_atomic_int_set(&vcpu_done, 1);
+    g_main_context_wakeup(NULL);
+    return NULL;
+}
+
+START_TEST (resets_race_with_the_main_loop) {
+    start_port();
+    int peer = peer_connect("c1");
+    GThread *vcpu = g_thread_new("vcpu", resetting_vcpu, NULL);
+    guint8 bytes[8192] = {0};
+    guint64 got = 0;
+    while (!g_atomic_int_get(&vcpu_done)) {
+        gssize length = read(peer, bytes, sizeof bytes);
+        got += length > 0 ? (guint64)length : 0;
+        (void)!write(peer, bytes, 100);
+        g_main_context_iteration(NULL, FALSE);
+    }
+    g_thread_join(vcpu);
+    ck_assert_uint_gt(got, 0);
+    close(peer);
+    rig_settle();
+    finish();
+}
+END_TEST
+
+START_TEST (bus_may_be_full) {
+    rig = rig_new();
+    rig_device(rig, "virtio-serial-pci,id=small,max_ports=3");
+    rig_device(rig, "virtserialport");
+    rig_device(rig, "virtserialport");
+    g_autoptr(GError) error = NULL;
+    ck_assert_ptr_null(rig_try_device(rig, "virtserialport", &error));
+    ck_assert_str_eq(error->message, "-device virtserialport: no virtio-serial bus has a free port");
+    g_clear_error(&error);
+    ck_assert_ptr_null(rig_try_device(rig, "virtserialport,bus=small.0", &error));
+    ck_assert_str_eq(error->message, "-device virtserialport: bus 'small.0' has no free port");
+    g_clear_error(&error);
+    rig_device(rig, "virtconsole");
+    /* The next bus is taken where the first has no room. */
+    rig_device(rig, "virtio-serial-pci,id=more");
+    rig_device(rig, "virtserialport,name=there");
+    ck_assert_ptr_null(rig_try_device(rig, "virtserialport,bus=more.0,name=there", &error));
+    ck_assert_str_eq(error->message, "-device virtserialport: bus 'more.0' has a port named 'there' already");
+    rig_free(rig);
+}
+END_TEST
+
+/* What a port holds goes back to the guest when it is unplugged, and what comes for it later too. */
+START_TEST (unplugged_port_gives_everything_back) {
+    start_port();
+    int peer = peer_connect("c1");
+    expect_message(1, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL);
+    DriverQueue *out = &driver->queues[VIRTIO_SERIAL_PORT_OUT(1)];
+    DriverQueue *in = give_in_buffers(1, 5);
+    ck_assert_int_eq(write(peer, "x", 1), 1);
+    ck_assert_uint_eq(driver_wait_used(driver, in, NULL), 1);
+    DriverBuffer buffer = {driver_alloc(driver, 1 << 20), 1 << 20, FALSE};
+    driver_add(driver, out, &buffer, 1);
+    driver_kick(driver, out);
+    rig_settle();
+    ck_assert(!driver_has_used(driver, out));
+    Device *port = device_find(&rig->env, "channel0");
+    g_ptr_array_remove(rig->env.devices, port);
+    device_destroy(port);
+    driver_wait_used(driver, out, NULL);
+    for (guint i = 0; i < 4; i++)
+        ck_assert_uint_eq(driver_wait_used(driver, in, NULL), 0);
+    driver_add(driver, out, &buffer, 1);
+    driver_kick(driver, out);
+    driver_wait_used(driver, out, NULL);
+    close(peer);
+    rig_settle();
+    finish();
+}
+END_TEST
+
 static const struct {
     const char *options, *error;
 } bad_options[] = {
@@ -661,6 +781,9 @@ static Suite *suite(void)
     tcase_add_test(c, without_multiport_port_0_is_open_at_once);
     tcase_add_test(c, port_comes_and_goes_while_the_guest_runs);
     tcase_add_test(c, serial_device_may_go_before_its_ports);
+    tcase_add_test(c, resets_race_with_the_main_loop);
+    tcase_add_test(c, bus_may_be_full);
+    tcase_add_test(c, unplugged_port_gives_everything_back);
     tcase_add_test(c, bad_options_are_told);
     tcase_add_test(c, without_a_bus_is_told);
     suite_add_tcase(s, c);

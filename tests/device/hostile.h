@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * hostile: a guest driver that does what a string of bytes tells it to: registers, rings, descriptors and
+ * host peers in any order, right or wrong. Random tests and the fuzzer drive devices with it.
+ */
+#pragma once
+
+#include "tests/device/driver.h"
+
+typedef struct Hostile Hostile;
+
+typedef enum { HOSTILE_RNG, HOSTILE_SERIAL } HostileKind;
+
+Hostile *hostile_new(HostileKind kind);
+/* Fails the test if the device wrote where no buffer can be. */
+void hostile_free(Hostile *hostile);
+/* Plays one script, beginning with the device in its power-on state. */
+void hostile_play(Hostile *hostile, const guint8 *script, gsize length);
+/* Fails the test unless the device, after a reset, serves a driver that behaves. */
+void hostile_check_alive(Hostile *hostile);
