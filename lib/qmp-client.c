@@ -53,8 +53,9 @@ static void on_negotiated(GObject *source, GAsyncResult *result, gpointer user_d
 {
     QmpClient *client = user_data;
     GError *error = NULL;
-    g_autoptr(JsonNode) value = json_rpc_call_finish(result, &error);
+    JsonNode *value = json_rpc_call_finish(result, &error);
 
+    g_clear_pointer(&value, json_node_unref); /* {} */
     if (g_error_matches(error, QMP_CLIENT_ERROR, QMP_CLIENT_ERROR_CLOSED)) {
         g_error_free(error); /* the open has failed for the same reason, and the client is gone */
         return;

@@ -1,1 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# libFuzzer targets: configure --enable-fuzzers CC=clang, then tests/fuzz/run. A target is fuzz_<name>.c with its
+# seeds in corpus/<name>/.
+if ENABLE_FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_command tests/fuzz/fuzz_jsonstream
+endif
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_command_LDADD = lib/libvirtsuite.a $(BASE_LIBS)
+tests_fuzz_fuzz_jsonstream_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_jsonstream_LDADD = lib/libvirtsuite.a $(BASE_LIBS)
+EXTRA_DIST += tests/fuzz/run tests/fuzz/json.dict tests/fuzz/corpus
