@@ -4,13 +4,12 @@
 A scripted guest is a folder in a private runtime folder, served by threads of the test itself. Its pid file is locked by a
 child process, as a monitor's would be, so that it can be killed. Servers can be evil: see the Server classes' `mode`.
 """
-import fcntl
+import concurrent.futures
 import json
 import os
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -81,6 +80,12 @@ def vmctl(*words, stdin=None, env=None, limit=LIMIT):
         out, err = process.communicate()
         status = 'hang'
     return Result(status, out.decode(errors='replace'), err.decode(errors='replace'), time.monotonic() - began)
+
+
+def at_once(function, arguments):
+    """[function(a) for a in arguments], all at the same time: deadlines are then waited for once."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
+        return list(pool.map(function, arguments))
 
 
 def wait_until(condition, seconds=10):
