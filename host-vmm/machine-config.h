@@ -9,17 +9,17 @@
 #include "host-vmm/optset.h"
 
 typedef struct MachineConfig {
-    char *name;          /* -name guest=; NULL: none */
-    gboolean debug_threads; /* -name debug-threads=on: name the threads */
-    char *uuid;          /* -uuid, canonical lower case; NULL: none */
-    guint64 memory_size; /* -m, bytes; default 128 MiB */
-    guint vcpus;         /* -smp; default 1 */
-    guint sockets, cores, threads; /* topology; product is the possible vCPUs */
+    char *name;                     /* -name guest=; NULL: none */
+    gboolean debug_threads;         /* -name debug-threads=on: name the threads */
+    char *uuid;                     /* -uuid, canonical lower case; NULL: none */
+    guint64 memory_size;            /* -m, bytes; default 128 MiB */
+    guint vcpus;                    /* -smp, present at the start; default 1 */
+    guint sockets, cores, threads;  /* topology; product is the possible vCPUs */
     char *kernel, *initrd, *append; /* -kernel, -initrd, -append */
-    gboolean probe;      /* -accel kvm,probe=: run the probe guest first; default TRUE */
-    gboolean start_paused; /* -S */
-    gboolean no_reboot;  /* -no-reboot: a guest reset ends the process */
-    gboolean no_shutdown; /* -no-shutdown: a guest power-off only stops it */
+    gboolean probe;                 /* -accel kvm,probe=: run the probe guest first; default TRUE */
+    gboolean start_paused;          /* -S */
+    gboolean no_reboot;             /* -no-reboot: a guest reset ends the process */
+    gboolean no_shutdown;           /* -no-shutdown: a guest power-off only stops it */
     gboolean daemonize;
     char *pidfile;
     char *log_file; /* -D; NULL: stderr */
@@ -35,6 +35,6 @@ typedef struct MachineConfig {
 void machine_config_free(MachineConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MachineConfig, machine_config_free)
 
-/* Parses the whole command line. NULL and one clear error naming the option; *handled: --help, --version or "-device help"
- * has been printed and the program should exit 0. */
+/* Parses the whole command line. NULL and one clear error naming the option; *handled: --help, --version or
+ * "-device help" has been printed and the program should exit 0. */
 MachineConfig *machine_config_parse(int argc, char **argv, gboolean *handled, GError **error);

@@ -3,29 +3,40 @@
 
 #include "host-vmm/boot/acpi.h"
 #include "host-vmm/boot/loader.h"
+#include "host-vmm/cpu-set.h"
 #include "host-vmm/hw/pc.h"
 #include "host-vmm/hw/uart16550.h"
 #include "host-vmm/kvm/interrupts.h"
 #include "host-vmm/kvm/probe.h"
-#include "host-vmm/kvm/vcpu.h"
 #include "host-vmm/notifier.h"
 
 #define PORT_LIMIT       0xffff
 #define MMIO_LIMIT       G_MAXUINT64
 #define MAX_SERIAL_PORTS 4
 
+/* _OST of an ejection request (ACPI 6.3.5): its source and what else than success means that it is still
+ * going on. */
+#define OST_EJECT_REQUEST     3
+#define OST_EJECT_BY_GUEST    0x103
+#define OST_SUCCESS           0
+#define OST_EJECT_IN_PROGRESS 0x84
+
 /* What other threads ask of the main thread, in order. */
 typedef enum {
     REQUEST_EVENT,
     REQUEST_GUEST_RESET,
     REQUEST_GUEST_POWER_OFF,
-    REQUEST_STOP_ON_ERROR
+    REQUEST_STOP_ON_ERROR,
+    REQUEST_EJECT_VCPU,
+    REQUEST_VCPU_REPORT,
 } RequestKind;
 
 typedef struct Request {
     RequestKind kind;
     char *text; /* the event's name, or what went wrong */
     JsonObject *data;
+    guint vcpu;
+    guint32 source, status; /* of _OST */
 } Request;
 
 struct Machine {
@@ -35,8 +46,8 @@ struct Machine {
     Kvm *kvm;
     Loader *loader;
     Pc *pc;
-    GPtrArray *vcpus; /* of Vcpu*; complete before any of them runs */
-    gboolean ended;   /* the quit function has been called */
+    CpuSet *cpus;
+    gboolean ended; /* the quit function has been called */
 
     GMutex request_lock; /* guards requests */
     GQueue requests;
@@ -71,24 +82,21 @@ static void request_free(gpointer data)
     g_free(request);
 }
 
-/* Takes data. Any thread. */
-static void post(Machine *machine, RequestKind kind, const char *text, JsonObject *data)
+/* Takes the request. Any thread. */
+static void post_request(Machine *machine, Request request)
 {
-    Request *request = g_new0(Request, 1);
-    request->kind = kind;
-    request->text = g_strdup(text);
-    request->data = data;
+    Request *copy = g_new(Request, 1);
+    *copy = request;
     g_mutex_lock(&machine->request_lock);
-    g_queue_push_tail(&machine->requests, request);
+    g_queue_push_tail(&machine->requests, copy);
     g_mutex_unlock(&machine->request_lock);
     notifier_signal(machine->request_notifier);
 }
 
-static void ask_vcpus_to_pause(Machine *machine)
+/* Takes data. Any thread. */
+static void post(Machine *machine, RequestKind kind, const char *text, JsonObject *data)
 {
-    for (guint i = 0; i < machine->vcpus->len; i++) {
-        vcpu_request_pause(machine->vcpus->pdata[i]);
-    }
+    post_request(machine, (Request){.kind = kind, .text = g_strdup(text), .data = data});
 }
 
 static void on_device_event(const char *name, JsonObject *data, gpointer user_data)
@@ -100,14 +108,14 @@ static void on_device_event(const char *name, JsonObject *data, gpointer user_da
 static void on_pc_request(PcRequest kind, gpointer user_data)
 {
     Machine *machine = user_data;
-    ask_vcpus_to_pause(machine);
+    cpu_set_request_pause(machine->cpus);
     post(machine, kind == PC_RESET ? REQUEST_GUEST_RESET : REQUEST_GUEST_POWER_OFF, NULL, NULL);
 }
 
 static void on_vcpu_event(Vcpu *vcpu, VcpuEvent event, const char *text, gpointer user_data)
 {
     Machine *machine = user_data;
-    ask_vcpus_to_pause(machine);
+    cpu_set_request_pause(machine->cpus);
     switch (event) {
     case VCPU_EVENT_RESET:
         post(machine, REQUEST_GUEST_RESET, NULL, NULL);
@@ -120,6 +128,19 @@ static void on_vcpu_event(Vcpu *vcpu, VcpuEvent event, const char *text, gpointe
         break;
     }
 }
+
+static void on_vcpu_eject(guint index, gpointer user_data)
+{
+    post_request(user_data, (Request){.kind = REQUEST_EJECT_VCPU, .vcpu = index});
+}
+
+static void on_vcpu_report(guint index, guint32 source, guint32 status, gpointer user_data)
+{
+    post_request(user_data,
+                 (Request){.kind = REQUEST_VCPU_REPORT, .vcpu = index, .source = source, .status = status});
+}
+
+static const CpuHotplugFuncs HOTPLUG_FUNCS = {.eject = on_vcpu_eject, .report = on_vcpu_report};
 
 /* ---- lifecycle ---- */
 
@@ -142,17 +163,8 @@ static JsonObject *cause(gboolean guest, const char *reason)
 
 static void stand_still(Machine *machine)
 {
-    ask_vcpus_to_pause(machine);
-    for (guint i = 0; i < machine->vcpus->len; i++) {
-        vcpu_wait_parked(machine->vcpus->pdata[i]);
-    }
-}
-
-static void run_vcpus(Machine *machine)
-{
-    for (guint i = 0; i < machine->vcpus->len; i++) {
-        vcpu_resume(machine->vcpus->pdata[i]);
-    }
+    cpu_set_request_pause(machine->cpus);
+    cpu_set_wait_parked(machine->cpus);
 }
 
 static void stop_in_state(Machine *machine, MachineState state)
@@ -171,12 +183,29 @@ static void stop_on_error(Machine *machine, const char *text)
     stop_in_state(machine, MACHINE_INTERNAL_ERROR);
 }
 
+static gboolean has_cpu_hotplug(const Machine *machine)
+{
+    return cpu_set_possible(machine->cpus) > machine->config->vcpus;
+}
+
+static gboolean is_vcpu_present(guint index, gpointer user_data)
+{
+    return cpu_set_is_present(((Machine *)user_data)->cpus, index);
+}
+
+static CpuTopology topology_of(const MachineConfig *config)
+{
+    return (CpuTopology){config->sockets, config->cores, config->threads};
+}
+
 static gboolean write_acpi_tables(Machine *machine, GError **error)
 {
     AcpiSerialPort ports[MAX_SERIAL_PORTS];
     AcpiConfig acpi = {
-        .vcpus = machine->config->vcpus,
-        .topology = {machine->config->sockets, machine->config->cores, machine->config->threads},
+        .topology = topology_of(machine->config),
+        .is_present = is_vcpu_present,
+        .present_data = machine,
+        .cpu_hotplug = has_cpu_hotplug(machine),
         .serial_ports = ports,
     };
     for (guint i = 0; i < machine->env.devices->len && acpi.serial_port_count < MAX_SERIAL_PORTS; i++) {
@@ -202,16 +231,9 @@ static gboolean set_power_on_state(Machine *machine, GError **error)
     }
     pc_reset(machine->pc);
     VcpuEntry entry;
-    if (!kvm_reset_irqchip(machine->kvm, error) || !write_acpi_tables(machine, error) ||
-        !loader_load(machine->loader, machine->env.memory, &entry, error)) {
-        return FALSE;
-    }
-    for (guint i = 0; i < machine->vcpus->len; i++) {
-        if (!vcpu_reset(machine->vcpus->pdata[i], i == 0 ? &entry : NULL, error)) {
-            return FALSE;
-        }
-    }
-    return TRUE;
+    return kvm_reset_irqchip(machine->kvm, error) && write_acpi_tables(machine, error) &&
+           loader_load(machine->loader, machine->env.memory, &entry, error) &&
+           cpu_set_reset(machine->cpus, &entry, error);
 }
 
 static void reset(Machine *machine, gboolean by_guest, const char *reason)
@@ -225,7 +247,7 @@ static void reset(Machine *machine, gboolean by_guest, const char *reason)
     }
     emit(machine, "RESET", cause(by_guest, reason));
     if (was_running) {
-        run_vcpus(machine);
+        cpu_set_resume(machine->cpus);
     } else if (machine->state != MACHINE_PRELAUNCH) {
         machine->state = MACHINE_PAUSED;
     }
@@ -241,6 +263,54 @@ static void end(Machine *machine, gboolean by_guest, const char *reason, int sta
     emit(machine, "SHUTDOWN", cause(by_guest, reason));
     if (machine->quit_func) {
         machine->quit_func(status, machine->quit_data);
+    }
+}
+
+static char *vcpu_path(const char *id)
+{
+    return g_strdup_printf("/machine/peripheral/%s", id);
+}
+
+/* {"device": id, "path": path}. */
+static JsonObject *device_named(const char *id)
+{
+    g_autofree char *path = vcpu_path(id);
+    JsonObject *data = json_object_new();
+    json_object_set_string_member(data, "device", id);
+    json_object_set_string_member(data, "path", path);
+    return data;
+}
+
+static void eject_vcpu(Machine *machine, guint index)
+{
+    const char *id = cpu_set_id(machine->cpus, index);
+    JsonObject *data = id ? device_named(id) : NULL;
+    if (cpu_set_is_present(machine->cpus, index)) {
+        cpu_set_unplug(machine->cpus, index);
+    }
+    if (data) {
+        emit(machine, "DEVICE_DELETED", data);
+    }
+}
+
+/* _OST: told to the monitor's clients as it is, and a refusal in plain words besides. */
+static void vcpu_report(Machine *machine, const Request *request)
+{
+    const char *id = cpu_set_id(machine->cpus, request->vcpu);
+    g_autofree char *slot = g_strdup_printf("%u", request->vcpu);
+    JsonObject *info = json_object_new(), *data = json_object_new();
+    if (id) {
+        json_object_set_string_member(info, "device", id);
+    }
+    json_object_set_int_member(info, "source", request->source);
+    json_object_set_int_member(info, "status", request->status);
+    json_object_set_string_member(info, "slot", slot);
+    json_object_set_string_member(info, "slot-type", "CPU");
+    json_object_set_object_member(data, "info", info);
+    emit(machine, "ACPI_DEVICE_OST", data);
+    gboolean is_eject = request->source == OST_EJECT_REQUEST || request->source == OST_EJECT_BY_GUEST;
+    if (id && is_eject && request->status != OST_SUCCESS && request->status != OST_EJECT_IN_PROGRESS) {
+        emit(machine, "DEVICE_UNPLUG_GUEST_ERROR", device_named(id));
     }
 }
 
@@ -268,6 +338,12 @@ static void handle_request(Machine *machine, Request *request)
     case REQUEST_STOP_ON_ERROR:
         stop_on_error(machine, request->text);
         break;
+    case REQUEST_EJECT_VCPU:
+        eject_vcpu(machine, request->vcpu);
+        break;
+    case REQUEST_VCPU_REPORT:
+        vcpu_report(machine, request);
+        break;
     }
 }
 
@@ -293,31 +369,27 @@ static void handle_requests(gpointer user_data)
 static gboolean create_vcpus(Machine *machine, GError **error)
 {
     const MachineConfig *config = machine->config;
-    guint most = kvm_max_vcpus(machine->kvm);
-    if (config->vcpus > most) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                    "-smp %u: this host's KVM takes %u vCPUs at most", config->vcpus, most);
+    VcpuConfig vcpu_config = {
+        .topology = topology_of(config),
+        .ports = machine->env.ports,
+        .mmio = machine->env.mmio,
+        .memory = machine->env.memory,
+        .event = on_vcpu_event,
+        .event_data = machine,
+    };
+    machine->cpus = cpu_set_new(machine->kvm, &vcpu_config, config->vcpus, error);
+    if (!machine->cpus) {
         return FALSE;
     }
-    for (guint i = 0; i < config->vcpus; i++) {
-        g_autofree char *name = g_strdup_printf("CPU %u/KVM", i);
-        VcpuConfig vcpu_config = {
-            .index = i,
-            .topology = {config->sockets, config->cores, config->threads},
-            .thread_name = name,
-            .ports = machine->env.ports,
-            .mmio = machine->env.mmio,
-            .memory = machine->env.memory,
-            .event = on_vcpu_event,
-            .event_data = machine,
-        };
-        Vcpu *vcpu = vcpu_new(machine->kvm, &vcpu_config, error);
-        if (!vcpu) {
-            return FALSE;
-        }
-        g_ptr_array_add(machine->vcpus, vcpu);
+    if (!has_cpu_hotplug(machine)) {
+        return TRUE;
     }
-    return TRUE;
+    guint possible = cpu_set_possible(machine->cpus);
+    g_autofree guint32 *apic_ids = g_new(guint32, possible);
+    for (guint i = 0; i < possible; i++) {
+        apic_ids[i] = topology_apic_id(&vcpu_config.topology, i);
+    }
+    return pc_add_cpu_hotplug(machine->pc, apic_ids, possible, config->vcpus, &HOTPLUG_FUNCS, machine, error);
 }
 
 static gboolean create_serial_ports(Machine *machine, GError **error)
@@ -403,7 +475,6 @@ Machine *machine_new(const MachineConfig *config, ChardevSet *chardevs, GError *
     g_autoptr(Machine) machine = g_new0(Machine, 1);
     machine->config = config;
     machine->state = MACHINE_PRELAUNCH;
-    machine->vcpus = g_ptr_array_new_with_free_func((GDestroyNotify)vcpu_free);
     g_mutex_init(&machine->request_lock);
     g_queue_init(&machine->requests);
     machine->request_notifier = notifier_new(handle_requests, machine);
@@ -421,7 +492,7 @@ void machine_free(Machine *machine)
     if (!machine) {
         return;
     }
-    g_ptr_array_unref(machine->vcpus); /* first: nobody drives a device from here on */
+    cpu_set_free(machine->cpus); /* first: nobody drives a device from here on */
     notifier_free(machine->request_notifier);
     /* A device may sit on the bus of one that was made before it. */
     for (guint i = machine->env.devices->len; i > 0; i--) {
@@ -469,7 +540,7 @@ gboolean machine_resume(Machine *machine, GError **error)
     if (machine->state != MACHINE_RUNNING && !machine->ended) {
         machine->state = MACHINE_RUNNING;
         emit(machine, "RESUME", NULL);
-        run_vcpus(machine);
+        cpu_set_resume(machine->cpus);
     }
     return TRUE;
 }
@@ -497,15 +568,44 @@ void machine_quit(Machine *machine, const char *reason)
     end(machine, FALSE, reason, 0);
 }
 
-guint machine_vcpu_count(const Machine *machine)
+guint machine_possible_vcpus(const Machine *machine)
 {
-    return machine->vcpus->len;
+    return cpu_set_possible(machine->cpus);
 }
 
 MachineVcpu machine_vcpu(const Machine *machine, guint index)
 {
-    Vcpu *vcpu = machine->vcpus->pdata[index];
-    return (MachineVcpu){.index = vcpu_index(vcpu), .thread_id = vcpu_thread_id(vcpu)};
+    const Vcpu *vcpu = cpu_set_vcpu(machine->cpus, index);
+    return vcpu ? (MachineVcpu){.present = TRUE,
+                                .thread_id = vcpu_thread_id(vcpu),
+                                .id = cpu_set_id(machine->cpus, index)}
+                : (MachineVcpu){.present = FALSE};
+}
+
+gboolean machine_plug_vcpu(Machine *machine, guint index, const char *id, GError **error)
+{
+    g_return_val_if_fail(index < cpu_set_possible(machine->cpus), FALSE);
+    if (cpu_set_is_present(machine->cpus, index)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS, "vCPU %u is there already", index);
+        return FALSE;
+    }
+    if (!cpu_set_plug(machine->cpus, index, id, machine->state == MACHINE_RUNNING, error)) {
+        return FALSE;
+    }
+    pc_announce_cpu(machine->pc, index);
+    return TRUE;
+}
+
+gboolean machine_unplug_vcpu(Machine *machine, guint index, GError **error)
+{
+    g_return_val_if_fail(cpu_set_is_present(machine->cpus, index), FALSE);
+    if (index == 0 || !has_cpu_hotplug(machine)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                    index == 0 ? "the first vCPU cannot be unplugged" : "this machine has no vCPU hotplug");
+        return FALSE;
+    }
+    pc_request_cpu_eject(machine->pc, index);
+    return TRUE;
 }
 
 void machine_set_event_func(Machine *machine, MachineEventFunc func, gpointer user_data)

@@ -19,7 +19,8 @@ typedef enum {
     MACHINE_SHUTDOWN,       /* the guest powered off and -no-shutdown keeps us */
     MACHINE_INTERNAL_ERROR, /* KVM could not go on; paused with the reason logged */
 } MachineState;
-const char *machine_state_name(MachineState state); /* "prelaunch", "running", "paused", "shutdown", "internal-error" */
+const char *
+machine_state_name(MachineState state); /* "prelaunch", "running", "paused", "shutdown", "internal-error" */
 
 /* Builds everything but does not run a vCPU. `config` stays the caller's and must outlive the machine;
  * chardevs likewise. Errors are one clear line. */
@@ -35,25 +36,35 @@ MachineState machine_state(const Machine *machine);
 gboolean machine_resume(Machine *machine, GError **error);
 /* Stops all vCPUs, returns when they stand (event STOP). Nothing if already stopped. */
 void machine_pause(Machine *machine);
-/* Resets as the reset button does (event RESET{guest: false, reason: "host-qmp-system-reset"}); a paused guest stays
- * paused, at its entry; state shutdown or internal-error becomes paused. */
+/* Resets as the reset button does (event RESET{guest: false, reason: "host-qmp-system-reset"}); a paused
+ * guest stays paused, at its entry; state shutdown or internal-error becomes paused. */
 void machine_reset(Machine *machine);
 /* Presses the ACPI power button (event POWERDOWN). */
 void machine_powerdown(Machine *machine);
-/* Ends (event SHUTDOWN{guest: false, reason}); `reason`: "host-qmp-quit", "host-signal". The quit function is called from
- * the main loop. */
+/* Ends (event SHUTDOWN{guest: false, reason}); `reason`: "host-qmp-quit", "host-signal". The quit function is
+ * called from the main loop. */
 void machine_quit(Machine *machine, const char *reason);
 
 typedef struct MachineVcpu {
-    guint index;
-    int thread_id; /* TID */
+    gboolean present;
+    int thread_id; /* TID; 0 unless present */
+    const char
+        *id; /* the one it was plugged under, borrowed; NULL: was there from the start, or is not present */
 } MachineVcpu;
-guint machine_vcpu_count(const Machine *machine);
+/* How many vCPUs there may be; numbers go by socket, core, thread. */
+guint machine_possible_vcpus(const Machine *machine);
 MachineVcpu machine_vcpu(const Machine *machine, guint index);
+/* Adds vCPU `index` (-smp maxcpus= leaves room) and tells the guest. Events follow: ACPI_DEVICE_OST when the
+ * guest has answered. */
+gboolean machine_plug_vcpu(Machine *machine, guint index, const char *id, GError **error);
+/* Asks the guest to give it back. Events follow: ACPI_DEVICE_OST, and DEVICE_DELETED when it is gone or
+ * DEVICE_UNPLUG_GUEST_ERROR when the guest refuses. */
+gboolean machine_unplug_vcpu(Machine *machine, guint index, GError **error);
 
 /* Events for the monitor, delivered on the main thread in order. */
 typedef void (*MachineEventFunc)(const char *name, JsonObject *data, gpointer user_data);
 void machine_set_event_func(Machine *machine, MachineEventFunc func, gpointer user_data);
-/* Called once when the process should end: guest power-off (without -no-shutdown), reset with -no-reboot, quit. */
+/* Called once when the process should end: guest power-off (without -no-shutdown), reset with -no-reboot,
+ * quit. */
 typedef void (*MachineQuitFunc)(int exit_status, gpointer user_data);
 void machine_set_quit_func(Machine *machine, MachineQuitFunc func, gpointer user_data);

@@ -284,14 +284,8 @@ static gboolean take_smp(Parse *parse, const Row *row, const char *value, GError
         return fail(error, "-smp: maxcpus (%" G_GUINT64_FORMAT ") is less than cpus (%" G_GUINT64_FORMAT ")",
                     max, cpus);
     }
-    if (max > cpus) {
-        return fail(error,
-                    "-smp: vCPU hotplug is not supported: maxcpus (%" G_GUINT64_FORMAT
-                    ") must be cpus (%" G_GUINT64_FORMAT ")",
-                    max, cpus);
-    }
-    if (cpus > MAX_VCPUS) {
-        return fail(error, "-smp: %" G_GUINT64_FORMAT " vCPUs are more than the %d that are supported", cpus,
+    if (max > MAX_VCPUS) {
+        return fail(error, "-smp: %" G_GUINT64_FORMAT " vCPUs are more than the %d that are supported", max,
                     MAX_VCPUS);
     }
     parse->config->vcpus = (guint)cpus;
@@ -508,7 +502,8 @@ static const Row rows[] = {
     {"enable-kvm", NULL, take_nothing, "the same as -accel kvm"},
     {"cpu", "host", take_cpu, "the host's CPU model"},
     {"m", "[size=]SIZE", take_memory, "guest memory, in MiB without a suffix K, M, G or T (128)"},
-    {"smp", "[cpus=]N[,sockets=S][,cores=C][,threads=T]", take_smp, "vCPUs and how they are arranged (1)"},
+    {"smp", "[cpus=]N[,maxcpus=M][,sockets=S][,cores=C][,threads=T]", take_smp,
+     "vCPUs and how they are arranged (1)"},
     {"kernel", "FILE", take_text, "Linux kernel: a bzImage, or a vmlinux with a PVH entry", OFFSET(kernel)},
     {"initrd", "FILE", take_text, "initial RAM disk", OFFSET(initrd)},
     {"append", "TEXT", take_text, "kernel command line", OFFSET(append)},

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "host-vmm/boot/acpi-cpus.h"
 #include "host-vmm/boot/aml.h"
 #include "host-vmm/bus/pci.h"
 #include "host-vmm/hw/acpi-pm.h"
@@ -12,6 +13,10 @@
 #define OEM_TABLE_ID "HOST-VMM"
 #define CREATOR_ID   "VSVM"
 #define OEM_REVISION 1
+
+/* Local APIC flags (table 5.23). */
+#define LAPIC_ENABLED        1
+#define LAPIC_ONLINE_CAPABLE 2 /* from MADT revision 5 on */
 
 #define LOCAL_APIC_ADDRESS 0xfee00000u
 #define IO_APIC_ADDRESS    0xfec00000u
@@ -199,6 +204,10 @@ static GByteArray *dsdt(const AcpiConfig *config)
     }
     GByteArray *table = new_table("DSDT", 2);
     aml_append(table, aml_scope("\\_SB_", devices));
+    if (config->cpu_hotplug) {
+        acpi_append_cpus(table, &config->topology,
+                         config->topology.sockets * config->topology.cores * config->topology.threads);
+    }
     Aml *s5[] = {aml_int(ACPI_S5_TYPE), aml_int(0), aml_int(0), aml_int(0)};
     aml_append(table, aml_name("\\_S5_", aml_package(s5, G_N_ELEMENTS(s5))));
     return table;
@@ -209,7 +218,7 @@ static GenericAddress io_register(guint64 address, guint8 bits)
     return (GenericAddress){.space = 1, .bits = bits, .access_size = bits == 8 ? 1 : 2, .address = address};
 }
 
-static GByteArray *fadt(guint64 dsdt_address)
+static GByteArray *fadt(const AcpiConfig *config, guint64 dsdt_address)
 {
     Fadt fadt = {
         .dsdt = (guint32)dsdt_address,
@@ -230,6 +239,11 @@ static GByteArray *fadt(guint64 dsdt_address)
         .x_pm1a_event = io_register(ACPI_PM1_EVENT, 32),
         .x_pm1a_control = io_register(ACPI_PM1_CONTROL, 16),
     };
+    if (config->cpu_hotplug) {
+        fadt.gpe0 = ACPI_GPE0;
+        fadt.gpe0_length = ACPI_GPE0_LENGTH;
+        fadt.x_gpe0 = io_register(ACPI_GPE0, 8 * ACPI_GPE0_LENGTH);
+    }
     GByteArray *table = new_table("FACP", 5);
     g_byte_array_append(table, (const guint8 *)&fadt + sizeof(TableHeader),
                         sizeof(fadt) - sizeof(TableHeader));
@@ -249,24 +263,15 @@ static void add_override(GByteArray *table, guint8 irq, guint32 gsi, guint16 fla
 
 static GByteArray *madt(const AcpiConfig *config)
 {
-    GByteArray *table = new_table("APIC", 4);
+    GByteArray *table = new_table("APIC", 5);
     append32(table, LOCAL_APIC_ADDRESS);
     append32(table, 1); /* the machine has 8259s too */
-    for (guint i = 0; i < config->vcpus; i++) {
-        guint32 apic_id = topology_apic_id(&config->topology, i);
-        if (apic_id < 255) { /* local APIC (5.2.12.2) */
-            append8(table, 0);
-            append8(table, 8);
-            append8(table, (guint8)i);
-            append8(table, (guint8)apic_id);
-            append32(table, 1); /* enabled */
-        } else {                /* local x2APIC (5.2.12.12) */
-            append8(table, 9);
-            append8(table, 16);
-            append16(table, 0);
-            append32(table, apic_id);
-            append32(table, 1);
-            append32(table, i);
+    guint possible = config->topology.sockets * config->topology.cores * config->topology.threads;
+    for (guint i = 0; i < possible; i++) {
+        gboolean present = config->is_present(i, config->present_data);
+        if (present || config->cpu_hotplug) {
+            acpi_append_lapic(table, i, topology_apic_id(&config->topology, i),
+                              present ? LAPIC_ENABLED : LAPIC_ONLINE_CAPABLE);
         }
     }
     append8(table, 1); /* I/O APIC (5.2.12.3) */
@@ -289,7 +294,7 @@ gboolean acpi_write_tables(const GuestMemory *memory, const AcpiConfig *config, 
 {
     Writer writer = {.memory = memory, .next = ACPI_RSDP_ADDRESS + 64};
     guint64 dsdt_address = place_table(&writer, dsdt(config));
-    guint64 fadt_address = place_table(&writer, fadt(dsdt_address));
+    guint64 fadt_address = place_table(&writer, fadt(config, dsdt_address));
     guint64 madt_address = place_table(&writer, madt(config));
 
     GByteArray *xsdt = new_table("XSDT", 1);

@@ -19,8 +19,10 @@ typedef struct AcpiSerialPort {
 } AcpiSerialPort;
 
 typedef struct AcpiConfig {
-    guint vcpus;
     CpuTopology topology;
+    gboolean (*is_present)(guint vcpu, gpointer user_data); /* of the topology's vCPUs */
+    gpointer present_data;
+    gboolean cpu_hotplug; /* vCPUs may come and go */
     const AcpiSerialPort *serial_ports;
     guint serial_port_count;
 } AcpiConfig;

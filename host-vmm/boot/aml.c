@@ -15,8 +15,23 @@ enum {
     OP_SCOPE = 0x10,
     OP_BUFFER = 0x11,
     OP_PACKAGE = 0x12,
+    OP_METHOD = 0x14,
     OP_MULTI_NAME = 0x2f,
     OP_EXTENDED = 0x5b,
+    OP_LOCAL_0 = 0x60,
+    OP_ARG_0 = 0x68,
+    OP_STORE = 0x70,
+    OP_NOTIFY = 0x86,
+    OP_EQUAL = 0x93,
+    OP_IF = 0xa0,
+    OP_ELSE = 0xa1,
+    OP_WHILE = 0xa2,
+    OP_RETURN = 0xa4,
+    OP_EXT_MUTEX = 0x01,
+    OP_EXT_ACQUIRE = 0x23,
+    OP_EXT_RELEASE = 0x27,
+    OP_EXT_REGION = 0x80,
+    OP_EXT_FIELD = 0x81,
     OP_EXT_DEVICE = 0x82,
 };
 
@@ -79,6 +94,37 @@ static void put_path(Aml *aml, const char *path)
     }
 }
 
+/* An opcode before its operands (each taken, NULL left out). */
+static Aml *operation(guint op, Aml *first, Aml *second)
+{
+    Aml *aml = aml_new();
+    put(aml, op, 1);
+    if (first) {
+        aml_append(aml, first);
+    }
+    if (second) {
+        aml_append(aml, second);
+    }
+    return aml;
+}
+
+static Aml *extended(guint op, Aml *operand)
+{
+    return operation(OP_EXTENDED, operation(op, operand, NULL), NULL);
+}
+
+/* An opcode, a package length, and in the package both parts. */
+static Aml *block(guint op, Aml *head, Aml *body)
+{
+    Aml *inside = head ? head : aml_new();
+    aml_append(inside, body);
+    Aml *aml = aml_new();
+    put(aml, op, 1);
+    put_package_length(aml, inside->len);
+    aml_append(aml, inside);
+    return aml;
+}
+
 Aml *aml_int(guint64 value)
 {
     Aml *aml = aml_new();
@@ -132,47 +178,160 @@ Aml *aml_name(const char *path, Aml *value)
     return aml;
 }
 
-static Aml *enclose(const char *path, Aml *body)
+Aml *aml_package(Aml **elements, guint count)
 {
-    Aml *inside = aml_new();
-    put_path(inside, path);
-    aml_append(inside, body);
-    Aml *aml = aml_new();
-    put_package_length(aml, inside->len);
-    aml_append(aml, inside);
-    return aml;
+    g_return_val_if_fail(count <= 255, NULL);
+    Aml *body = aml_new();
+    put(body, count, 1);
+    for (guint i = 0; i < count; i++) {
+        aml_append(body, elements[i]);
+    }
+    return block(OP_PACKAGE, NULL, body);
 }
+
+Aml *aml_buffer(const void *data, guint length)
+{
+    Aml *body = aml_int(length);
+    g_byte_array_append(body, data, length);
+    return block(OP_BUFFER, NULL, body);
+}
+
+/* ---- methods ---- */
 
 Aml *aml_scope(const char *path, Aml *body)
 {
-    Aml *aml = aml_new();
-    put(aml, OP_SCOPE, 1);
-    aml_append(aml, enclose(path, body));
-    return aml;
+    return block(OP_SCOPE, aml_path(path), body);
 }
 
 Aml *aml_device(const char *name, Aml *body)
 {
+    return operation(OP_EXTENDED, block(OP_EXT_DEVICE, aml_path(name), body), NULL);
+}
+
+Aml *aml_path(const char *path)
+{
     Aml *aml = aml_new();
-    put(aml, OP_EXTENDED, 1);
-    put(aml, OP_EXT_DEVICE, 1);
-    aml_append(aml, enclose(name, body));
+    put_path(aml, path);
     return aml;
 }
 
-Aml *aml_package(Aml **elements, guint count)
+Aml *aml_method(const char *name, guint arguments, Aml *body)
 {
-    g_return_val_if_fail(count <= 255, NULL);
-    Aml *inside = aml_new();
-    put(inside, count, 1);
+    Aml *head = aml_path(name);
+    put(head, arguments, 1); /* not serialized */
+    return block(OP_METHOD, head, body);
+}
+
+Aml *aml_arg(guint index)
+{
+    return operation(OP_ARG_0 + index, NULL, NULL);
+}
+
+Aml *aml_local(guint index)
+{
+    return operation(OP_LOCAL_0 + index, NULL, NULL);
+}
+
+Aml *aml_call(const char *path, Aml **arguments, guint count)
+{
+    Aml *aml = aml_path(path);
     for (guint i = 0; i < count; i++) {
-        aml_append(inside, elements[i]);
+        aml_append(aml, arguments[i]);
     }
-    Aml *aml = aml_new();
-    put(aml, OP_PACKAGE, 1);
-    put_package_length(aml, inside->len);
-    aml_append(aml, inside);
     return aml;
+}
+
+Aml *aml_store(Aml *value, Aml *target)
+{
+    return operation(OP_STORE, value, target);
+}
+
+Aml *aml_equal(Aml *left, Aml *right)
+{
+    return operation(OP_EQUAL, left, right);
+}
+
+Aml *aml_if(Aml *condition, Aml *body)
+{
+    return block(OP_IF, condition, body);
+}
+
+Aml *aml_else(Aml *body)
+{
+    return block(OP_ELSE, NULL, body);
+}
+
+Aml *aml_while(Aml *condition, Aml *body)
+{
+    return block(OP_WHILE, condition, body);
+}
+
+Aml *aml_return(Aml *value)
+{
+    return operation(OP_RETURN, value, NULL);
+}
+
+Aml *aml_notify(const char *device, Aml *value)
+{
+    return operation(OP_NOTIFY, aml_path(device), value);
+}
+
+Aml *aml_mutex(const char *name)
+{
+    Aml *path = aml_path(name);
+    put(path, 0, 1); /* sync level */
+    return extended(OP_EXT_MUTEX, path);
+}
+
+Aml *aml_acquire(const char *mutex)
+{
+    Aml *path = aml_path(mutex);
+    put(path, 0xffff, 2); /* no time limit */
+    return extended(OP_EXT_ACQUIRE, path);
+}
+
+Aml *aml_release(const char *mutex)
+{
+    return extended(OP_EXT_RELEASE, aml_path(mutex));
+}
+
+Aml *aml_port_region(const char *name, guint16 base, guint8 length)
+{
+    Aml *region = aml_path(name);
+    put(region, 1, 1); /* SystemIO */
+    aml_append(region, aml_int(base));
+    aml_append(region, aml_int(length));
+    return extended(OP_EXT_REGION, region);
+}
+
+Aml *aml_field(const char *region, guint access, gboolean write_as_zeros, Aml *units)
+{
+    Aml *head = aml_path(region);
+    put(head, (access == 1 ? 1u : access == 2 ? 2u : 3u) | (write_as_zeros ? 2u << 5 : 0), 1);
+    return operation(OP_EXTENDED, block(OP_EXT_FIELD, head, units), NULL);
+}
+
+/* A unit's size is written as a package length, which here does not count itself. */
+static void put_unit_length(Aml *units, guint bits)
+{
+    if (bits < 0x40) {
+        put(units, bits, 1);
+    } else {
+        put(units, 1u << 6 | (bits & 0x0f), 1);
+        put(units, bits >> 4, 1);
+    }
+}
+
+void aml_field_skip(Aml *units, guint bits)
+{
+    put(units, 0, 1);
+    put_unit_length(units, bits);
+}
+
+void aml_field_unit(Aml *units, const char *name, guint bits)
+{
+    put_path(units, name);
+    put_unit_length(units, bits);
 }
 
 /* ---- resource descriptors (chapter 6.4) ---- */
@@ -181,12 +340,8 @@ Aml *aml_resources(Aml *descriptors)
 {
     put(descriptors, 0x79, 1); /* end tag; checksum zero: not checked */
     put(descriptors, 0, 1);
-    Aml *inside = aml_int(descriptors->len);
-    aml_append(inside, descriptors);
-    Aml *aml = aml_new();
-    put(aml, OP_BUFFER, 1);
-    put_package_length(aml, inside->len);
-    aml_append(aml, inside);
+    Aml *aml = aml_buffer(descriptors->data, descriptors->len);
+    g_byte_array_unref(descriptors);
     return aml;
 }
 

@@ -16,36 +16,61 @@ struct AcpiPm {
     gpointer user_data;
     GMutex lock; /* guards what follows */
     guint16 status, enable, control;
+    guint16 gpe_status, gpe_enable;
     gboolean sci;
 };
 
 static void update_sci(AcpiPm *pm)
 {
-    gboolean level = (pm->status & pm->enable) != 0;
+    gboolean level = (pm->status & pm->enable) != 0 || (pm->gpe_status & pm->gpe_enable) != 0;
     if (level != pm->sci) {
         pm->sci = level;
         pm->vm->set_line(pm->vm, ACPI_SCI, level);
     }
 }
 
-/* The registers are 16 bits wide, but may be accessed by bytes or as one of 32. */
+/* Both event blocks are a status register, whose bits are cleared by writing ones, and an enable register.
+ * They are 16 bits wide, but may be accessed by bytes or as one of 32. */
+static guint64 read_pair(AcpiPm *pm, const guint16 *status, const guint16 *enable, guint64 offset)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
+    guint32 both = *status | (guint32)*enable << 16;
+    return both >> (offset * 8);
+}
+
+static void write_pair(AcpiPm *pm, guint16 *status, guint16 *enable, guint16 valid, guint64 offset,
+                       guint size, guint64 value)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
+    guint32 mask = (guint32)(((1ull << (size * 8)) - 1) << (offset * 8));
+    guint32 bits = (guint32)(value << (offset * 8)) & mask;
+    *status &= (guint16)~bits;
+    *enable = (guint16)(((*enable & ~(mask >> 16)) | bits >> 16) & valid);
+    update_sci(pm);
+}
+
 static guint64 event_read(gpointer device, guint64 offset, guint size)
 {
     AcpiPm *pm = device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
-    guint32 both = pm->status | (guint32)pm->enable << 16;
-    return both >> (offset * 8);
+    return read_pair(pm, &pm->status, &pm->enable, offset);
 }
 
 static void event_write(gpointer device, guint64 offset, guint size, guint64 value)
 {
     AcpiPm *pm = device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
-    guint32 mask = (guint32)(((1ull << (size * 8)) - 1) << (offset * 8));
-    guint32 bits = (guint32)(value << (offset * 8)) & mask;
-    pm->status &= (guint16)~bits; /* ones clear */
-    pm->enable = (guint16)(((pm->enable & ~(mask >> 16)) | bits >> 16) & EVENT_BITS);
-    update_sci(pm);
+    write_pair(pm, &pm->status, &pm->enable, EVENT_BITS, offset, size, value);
+}
+
+static guint64 gpe_read(gpointer device, guint64 offset, guint size)
+{
+    AcpiPm *pm = device;
+    return read_pair(pm, &pm->gpe_status, &pm->gpe_enable, offset);
+}
+
+static void gpe_write(gpointer device, guint64 offset, guint size, guint64 value)
+{
+    AcpiPm *pm = device;
+    write_pair(pm, &pm->gpe_status, &pm->gpe_enable, G_MAXUINT16, offset, size, value);
 }
 
 static guint64 control_read(gpointer device, guint64 offset, guint size)
@@ -72,6 +97,7 @@ static void control_write(gpointer device, guint64 offset, guint size, guint64 v
 }
 
 static const IoBusOps EVENT_OPS = {event_read, event_write};
+static const IoBusOps GPE_OPS = {gpe_read, gpe_write};
 static const IoBusOps CONTROL_OPS = {control_read, control_write};
 
 AcpiPm *acpi_pm_new(IoBus *ports, VmOps *vm, AcpiPmPowerOffFunc power_off, gpointer user_data, GError **error)
@@ -83,7 +109,8 @@ AcpiPm *acpi_pm_new(IoBus *ports, VmOps *vm, AcpiPmPowerOffFunc power_off, gpoin
     pm->power_off = power_off;
     pm->user_data = user_data;
     if (!io_bus_map(ports, ACPI_PM1_EVENT, 4, &EVENT_OPS, pm, error) ||
-        !io_bus_map(ports, ACPI_PM1_CONTROL, 2, &CONTROL_OPS, pm, error)) {
+        !io_bus_map(ports, ACPI_PM1_CONTROL, 2, &CONTROL_OPS, pm, error) ||
+        !io_bus_map(ports, ACPI_GPE0, ACPI_GPE0_LENGTH, &GPE_OPS, pm, error)) {
         acpi_pm_free(pm);
         return NULL;
     }
@@ -97,6 +124,7 @@ void acpi_pm_free(AcpiPm *pm)
     }
     io_bus_unmap(pm->ports, ACPI_PM1_EVENT);
     io_bus_unmap(pm->ports, ACPI_PM1_CONTROL);
+    io_bus_unmap(pm->ports, ACPI_GPE0);
     g_mutex_clear(&pm->lock);
     g_free(pm);
 }
@@ -105,6 +133,14 @@ void acpi_pm_reset(AcpiPm *pm)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
     pm->status = pm->enable = pm->control = 0;
+    pm->gpe_status = pm->gpe_enable = 0;
+    update_sci(pm);
+}
+
+void acpi_pm_raise_gpe(AcpiPm *pm, guint bit)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
+    pm->gpe_status |= (guint16)(1u << bit);
     update_sci(pm);
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 host_vmm_libhostvmm_a_SOURCES += \
+	host-vmm/hw/cpu-hotplug.c host-vmm/hw/cpu-hotplug.h \
 	host-vmm/hw/pc.c \
 	host-vmm/hw/pc.h \
 	host-vmm/hw/uart16550.c \

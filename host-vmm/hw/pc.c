@@ -14,6 +14,7 @@ struct Pc {
     PciDevice *host_bridge, *isa_bridge;
     CmosRtc *rtc;
     AcpiPm *pm;
+    CpuHotplug *cpu_hotplug; /* NULL: none comes or goes */
     PcRequestFunc request;
     gpointer user_data;
     gboolean has_kbc_port;
@@ -83,6 +84,7 @@ void pc_free(Pc *pc)
     if (pc->has_kbc_port) {
         io_bus_unmap(pc->ports, KBC_COMMAND_PORT);
     }
+    cpu_hotplug_free(pc->cpu_hotplug);
     acpi_pm_free(pc->pm);
     cmos_rtc_free(pc->rtc);
     g_clear_pointer(&pc->isa_bridge, pci_device_free);
@@ -93,10 +95,35 @@ void pc_free(Pc *pc)
 void pc_reset(Pc *pc)
 {
     acpi_pm_reset(pc->pm);
+    if (pc->cpu_hotplug) {
+        cpu_hotplug_reset(pc->cpu_hotplug);
+    }
     cmos_rtc_reset(pc->rtc);
 }
 
 void pc_press_power_button(Pc *pc)
 {
     acpi_pm_press_power_button(pc->pm);
+}
+
+gboolean pc_add_cpu_hotplug(Pc *pc, const guint32 *apic_ids, guint possible, guint present,
+                            const CpuHotplugFuncs *funcs, gpointer user_data, GError **error)
+{
+    pc->cpu_hotplug = cpu_hotplug_new(pc->ports, apic_ids, possible, funcs, user_data, error);
+    for (guint i = 0; pc->cpu_hotplug && i < present; i++) {
+        cpu_hotplug_set_present(pc->cpu_hotplug, i, FALSE);
+    }
+    return pc->cpu_hotplug != NULL;
+}
+
+void pc_announce_cpu(Pc *pc, guint index)
+{
+    cpu_hotplug_set_present(pc->cpu_hotplug, index, TRUE);
+    acpi_pm_raise_gpe(pc->pm, CPU_HOTPLUG_GPE);
+}
+
+void pc_request_cpu_eject(Pc *pc, guint index)
+{
+    cpu_hotplug_request_eject(pc->cpu_hotplug, index);
+    acpi_pm_raise_gpe(pc->pm, CPU_HOTPLUG_GPE);
 }

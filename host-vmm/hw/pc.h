@@ -6,6 +6,7 @@
 #pragma once
 
 #include "host-vmm/device.h"
+#include "host-vmm/hw/cpu-hotplug.h"
 
 typedef struct Pc Pc;
 
@@ -18,3 +19,10 @@ Pc *pc_new(DeviceEnv *env, PcRequestFunc request, gpointer user_data, GError **e
 void pc_free(Pc *pc);
 void pc_reset(Pc *pc);
 void pc_press_power_button(Pc *pc);
+
+/* Registers for vCPUs that come and go; at most once. `present` of them are there. */
+gboolean pc_add_cpu_hotplug(Pc *pc, const guint32 *apic_ids, guint possible, guint present,
+                            const CpuHotplugFuncs *funcs, gpointer user_data, GError **error);
+/* Tells the guest that a vCPU has come, or should be given back. */
+void pc_announce_cpu(Pc *pc, guint index);
+void pc_request_cpu_eject(Pc *pc, guint index);

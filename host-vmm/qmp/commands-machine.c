@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The guest: what it is, whether it runs, its vCPUs.
+ * The guest: what it is, whether it runs.
  */
 #include "host-vmm/qmp/commands.h"
 
@@ -82,34 +82,6 @@ static void query_kvm(CommandCall *call, JsonObject *arguments, gpointer data)
     command_call_return_object(call, info);
 }
 
-static JsonObject *describe_vcpu(const MachineConfig *config, MachineVcpu vcpu)
-{
-    g_autofree char *path = g_strdup_printf("/machine/unattached/device[%u]", vcpu.index);
-    JsonObject *info = json_object_new(), *props = json_object_new();
-
-    json_object_set_int_member(props, "core-id", vcpu.index / config->threads % config->cores);
-    json_object_set_int_member(props, "thread-id", vcpu.index % config->threads);
-    json_object_set_int_member(props, "socket-id", vcpu.index / (config->threads * config->cores));
-    json_object_set_int_member(info, "thread-id", vcpu.thread_id);
-    json_object_set_object_member(info, "props", props);
-    json_object_set_string_member(info, "qom-path", path);
-    json_object_set_int_member(info, "cpu-index", vcpu.index);
-    json_object_set_string_member(info, "target", "x86_64");
-    return info;
-}
-
-static void query_cpus_fast(CommandCall *call, JsonObject *arguments, gpointer data)
-{
-    Machine *machine = ((QmpContext *)data)->machine;
-    JsonArray *vcpus = json_array_new();
-
-    for (guint i = 0; i < machine_vcpu_count(machine); i++) {
-        json_array_add_object_element(vcpus,
-                                      describe_vcpu(machine_config(machine), machine_vcpu(machine, i)));
-    }
-    command_call_return_array(call, vcpus);
-}
-
 static void query_memory_size_summary(CommandCall *call, JsonObject *arguments, gpointer data)
 {
     JsonObject *info = json_object_new();
@@ -130,7 +102,6 @@ const Command QMP_COMMANDS_MACHINE[] = {
     {"query-name", NULL, query_name},
     {"query-uuid", NULL, query_uuid},
     {"query-kvm", NULL, query_kvm},
-    {"query-cpus-fast", NULL, query_cpus_fast},
     {"query-memory-size-summary", NULL, query_memory_size_summary},
     {NULL},
 };

@@ -5,4 +5,7 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/qmp/commands.h \
 	host-vmm/qmp/commands-monitor.c \
 	host-vmm/qmp/commands-machine.c \
+	host-vmm/qmp/commands-cpu.c \
+	host-vmm/qmp/commands-cpu.h \
+	host-vmm/qmp/commands-device.c \
 	host-vmm/qmp/commands-char.c

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The board's chips: CMOS RTC, ACPI power management, the ways to reset. */
+/* The board's chips: CMOS RTC, ACPI power management, the ways to reset, vCPU hotplug. */
 #include <check.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "host-vmm/hw/acpi-pm.h"
 #include "host-vmm/hw/cmos-rtc.h"
+#include "host-vmm/hw/cpu-hotplug.h"
 #include "host-vmm/hw/pc.h"
 #include "tests/device/driver.h"
 
@@ -197,6 +198,116 @@ START_TEST (all_ways_to_reset) {
 }
 END_TEST
 
+/* ---- vCPU hotplug: what boot/acpi-cpus.c's AML does, by hand ---- */
+
+#define CPU_SELECT  CPU_HOTPLUG_PORT
+#define CPU_FLAGS   (CPU_HOTPLUG_PORT + 4)
+#define CPU_COMMAND (CPU_HOTPLUG_PORT + 5)
+#define CPU_DATA    (CPU_HOTPLUG_PORT + 8)
+#define POSSIBLE    4u
+
+static guint ejected, reported_cpu, reported_source, reported_status;
+
+static void on_eject(guint index, gpointer user_data)
+{
+    ejected |= 1u << index;
+}
+
+static void on_report(guint index, guint32 source, guint32 status, gpointer user_data)
+{
+    reported_cpu = index;
+    reported_source = source;
+    reported_status = status;
+}
+
+static void add_hotplug(void)
+{
+    static const CpuHotplugFuncs funcs = {on_eject, on_report};
+    static const guint32 apic_ids[POSSIBLE] = {0, 1, 4, 5};
+    ejected = 0;
+    ck_assert(pc_add_cpu_hotplug(pc, apic_ids, POSSIBLE, 2, &funcs, NULL, NULL));
+}
+
+static guint flags_of(guint index)
+{
+    out(CPU_SELECT, 4, index);
+    return (guint)in(CPU_FLAGS, 1);
+}
+
+START_TEST (a_plugged_vcpu_is_announced_once) {
+    add_hotplug();
+    ck_assert_uint_eq(flags_of(0), 1);
+    ck_assert_uint_eq(flags_of(1), 1);
+    ck_assert_uint_eq(flags_of(2), 0);
+    out(ACPI_GPE0 + 2, 2, 1u << CPU_HOTPLUG_GPE);
+    pc_announce_cpu(pc, 2);
+    ck_assert(rig->vm.level[ACPI_SCI]);
+    ck_assert_uint_eq(in(ACPI_GPE0, 2), 1u << CPU_HOTPLUG_GPE);
+    out(ACPI_GPE0, 2, 1u << CPU_HOTPLUG_GPE);
+    ck_assert(!rig->vm.level[ACPI_SCI]);
+    out(CPU_SELECT, 4, 3);
+    out(CPU_COMMAND, 1, 0); /* next with an event */
+    ck_assert_uint_eq(in(CPU_DATA, 4), 2);
+    ck_assert_uint_eq(in(CPU_FLAGS, 1), 3);
+    out(CPU_FLAGS, 1, 2);
+    ck_assert_uint_eq(in(CPU_FLAGS, 1), 1);
+    out(CPU_COMMAND, 1, 0);
+    ck_assert_uint_eq(in(CPU_FLAGS, 1) & 6, 0); /* no more */
+    out(CPU_COMMAND, 1, 3);
+    ck_assert_uint_eq(in(CPU_DATA, 4), 4); /* its APIC id */
+}
+END_TEST
+
+START_TEST (a_vcpu_is_ejected_by_the_guest_only) {
+    add_hotplug();
+    pc_request_cpu_eject(pc, 1);
+    ck_assert_uint_eq(flags_of(1), 5);
+    ck_assert_uint_eq(ejected, 0);
+    out(CPU_FLAGS, 1, 4);
+    ck_assert_uint_eq(flags_of(1), 1);
+    out(CPU_FLAGS, 1, 8);
+    ck_assert_uint_eq(ejected, 2);
+    ck_assert_uint_eq(flags_of(1), 0);
+    ejected = 0;
+    out(CPU_FLAGS, 1, 8); /* a second time: nothing is there */
+    flags_of(0);
+    out(CPU_FLAGS, 1, 8); /* the first vCPU stays */
+    ck_assert_uint_eq(ejected, 0);
+}
+END_TEST
+
+START_TEST (what_the_guest_reports_is_passed_on) {
+    add_hotplug();
+    out(CPU_SELECT, 4, 1);
+    out(CPU_COMMAND, 1, 1);
+    out(CPU_DATA, 4, 3);
+    out(CPU_COMMAND, 1, 2);
+    out(CPU_DATA, 4, 0x82);
+    ck_assert_uint_eq(reported_cpu, 1);
+    ck_assert_uint_eq(reported_source, 3);
+    ck_assert_uint_eq(reported_status, 0x82);
+}
+END_TEST
+
+START_TEST (hotplug_registers_take_anything) {
+    add_hotplug();
+    g_autoptr(GRand) random = g_rand_new_with_seed(2);
+    for (guint i = 0; i < 100000; i++) {
+        guint port = CPU_HOTPLUG_PORT + (guint)g_rand_int_range(random, 0, CPU_HOTPLUG_LENGTH);
+        guint size = 1u << g_rand_int_range(random, 0, 3);
+        if (g_rand_boolean(random)) {
+            in(port, size);
+        } else {
+            out(port, size, g_rand_boolean(random) ? g_rand_int(random) : g_rand_int(random) % 8);
+        }
+    }
+    flags_of(G_MAXUINT32);
+    ck_assert_uint_eq(in(CPU_FLAGS, 1), 0);
+    pc_reset(pc);
+    ck_assert_uint_eq(flags_of(0), 1);
+}
+END_TEST
+
 START_TEST (bridges_are_identified) {
     ck_assert_uint_eq(rig_config_read(rig, 0, 0, 4), 0x12378086);
     ck_assert_uint_eq(rig_config_read(rig, 1, 0, 4), 0x70008086);
@@ -237,6 +348,10 @@ int main(void)
     tcase_add_test(tcase, power_button_raises_sci_until_acknowledged);
     tcase_add_test(tcase, s5_and_only_s5_powers_off);
     tcase_add_test(tcase, all_ways_to_reset);
+    tcase_add_test(tcase, a_plugged_vcpu_is_announced_once);
+    tcase_add_test(tcase, a_vcpu_is_ejected_by_the_guest_only);
+    tcase_add_test(tcase, what_the_guest_reports_is_passed_on);
+    tcase_add_test(tcase, hotplug_registers_take_anything);
     tcase_add_test(tcase, bridges_are_identified);
     tcase_add_test(tcase, any_access_is_harmless);
     suite_add_tcase(suite, tcase);

@@ -47,11 +47,20 @@ static guint count_entries(const guint8 *madt, guint32 length, guint8 type)
     return count;
 }
 
+static gboolean is_present(guint index, gpointer user_data)
+{
+    return index < GPOINTER_TO_UINT(user_data);
+}
+
 static void check_tables(guint vcpus, CpuTopology topology, guint lapics, guint x2apics)
 {
     static const AcpiSerialPort serial[] = {{0x3f8, 4}, {0x2f8, 3}};
-    AcpiConfig config = {
-        .vcpus = vcpus, .topology = topology, .serial_ports = serial, .serial_port_count = 2};
+    AcpiConfig config = {.topology = topology,
+                         .is_present = is_present,
+                         .present_data = GUINT_TO_POINTER(vcpus),
+                         .cpu_hotplug = vcpus < topology.sockets * topology.cores * topology.threads,
+                         .serial_ports = serial,
+                         .serial_port_count = 2};
     g_autoptr(GuestMemory) memory = guest_memory_new(4 << 20, NULL);
     g_autoptr(GError) error = NULL;
     ck_assert_msg(acpi_write_tables(memory, &config, &error), "%s", error ? error->message : "");
@@ -82,6 +91,7 @@ START_TEST (tables_are_sound) {
     check_tables(1, (CpuTopology){1, 1, 1}, 1, 0);
     check_tables(8, (CpuTopology){2, 2, 2}, 8, 0);
     check_tables(255, (CpuTopology){255, 1, 1}, 255, 0);
+    check_tables(1, (CpuTopology){255, 1, 1}, 255, 0); /* possible ones are told, and how they come */
     /* Three threads take two bits of the APIC id: ids leave the 8-bit range sooner. */
     check_tables(255, (CpuTopology){85, 1, 3}, 192, 63);
 }
@@ -153,7 +163,8 @@ START_TEST (aml_terms_are_encoded_as_specified) {
 END_TEST
 
 START_TEST (too_little_memory_is_an_error) {
-    AcpiConfig config = {.vcpus = 1, .topology = {1, 1, 1}};
+    AcpiConfig config = {
+        .topology = {1, 1, 1}, .is_present = is_present, .present_data = GUINT_TO_POINTER(1)};
     g_autoptr(GuestMemory) memory = guest_memory_new(0xe0000, NULL);
     g_autoptr(GError) error = NULL;
     ck_assert(!acpi_write_tables(memory, &config, &error));

@@ -149,6 +149,8 @@ START_TEST (topology) {
         {"-smp|sockets=2,cores=3", 6, 2, 3, 1},
         {"-smp|2,maxcpus=2,sockets=1,dies=1,cores=1,threads=2", 2, 1, 1, 2},
         {"-smp|255", 255, 1, 255, 1},
+        {"-smp|1,maxcpus=3,sockets=3,cores=1,threads=1", 1, 3, 1, 1},
+        {"-smp|2,maxcpus=8", 2, 1, 8, 1},
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -164,7 +166,6 @@ START_TEST (topology) {
     bad("-smp|-1", "from 1 to 255");
     bad("-smp|two", "from 1 to 255");
     bad("-smp|sockets=255,cores=255", "-smp: 65025 vCPUs are more than the 255");
-    bad("-smp|1,maxcpus=3,sockets=3,cores=1,threads=1", "vCPU hotplug is not supported");
     bad("-smp|4,maxcpus=2", "maxcpus (2) is less than cpus (4)");
     bad("-smp|3,cores=2", "must be the number of vCPUs (3)");
     bad("-smp|2,sockets=2,cores=2", "must be the number of vCPUs (2)");
