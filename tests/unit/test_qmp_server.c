@@ -14,12 +14,17 @@
 
 /* ---- the machine ---- */
 
+#define POSSIBLE 4u
+
 struct Machine {
     MachineConfig config;
     MachineState state;
     MachineEventFunc event;
     gpointer event_data;
     guint resets, powerdowns, quits;
+    DeviceEnv env;
+    const char *ids[POSSIBLE]; /* of plugged vCPUs */
+    int asked_back;            /* the last one that was, or -1 */
 };
 
 const char *machine_state_name(MachineState state)
@@ -79,14 +84,37 @@ void machine_quit(Machine *machine, const char *reason)
     emit(machine, "SHUTDOWN");
 }
 
-guint machine_vcpu_count(const Machine *machine)
+guint machine_possible_vcpus(const Machine *machine)
 {
-    return machine->config.vcpus;
+    return POSSIBLE;
 }
 
 MachineVcpu machine_vcpu(const Machine *machine, guint index)
 {
-    return (MachineVcpu){index, 100 + (int)index};
+    return (MachineVcpu){.present = index < machine->config.vcpus || machine->ids[index] != NULL,
+                         .thread_id = 100 + (int)index,
+                         .id = machine->ids[index]};
+}
+
+gboolean machine_plug_vcpu(Machine *machine, guint index, const char *id, GError **error)
+{
+    if (machine_vcpu(machine, index).present) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS, "vCPU %u is there already", index);
+        return FALSE;
+    }
+    machine->ids[index] = g_intern_string(id);
+    return TRUE;
+}
+
+gboolean machine_unplug_vcpu(Machine *machine, guint index, GError **error)
+{
+    machine->asked_back = (int)index;
+    return TRUE;
+}
+
+DeviceEnv *machine_device_env(Machine *machine)
+{
+    return &machine->env;
 }
 
 void machine_set_event_func(Machine *machine, MachineEventFunc func, gpointer user_data)
@@ -126,8 +154,10 @@ static void setup(void)
     folder = g_dir_make_tmp("qmp-XXXXXX", NULL);
     path = g_build_filename(folder, "q.sock", NULL);
     text = g_strdup_printf("socket,id=m,path=%s,server=on,wait=off", path);
-    machine =
-        (Machine){.config = {.vcpus = 1, .sockets = 1, .cores = 1, .threads = 1}, .state = MACHINE_PAUSED};
+    machine = (Machine){.config = {.vcpus = 1, .sockets = 2, .cores = 2, .threads = 1},
+                        .state = MACHINE_PAUSED,
+                        .env.devices = g_ptr_array_new(),
+                        .asked_back = -1};
     chardevs = chardev_set_new();
     server = qmp_server_new(&machine, chardevs);
     add_chardev(text);
@@ -138,6 +168,7 @@ static void teardown(void)
 {
     qmp_server_free(server);
     ck_assert_ptr_null(machine.event);
+    g_ptr_array_unref(machine.env.devices);
     chardev_set_free(chardevs);
     ck_assert_int_eq(g_rmdir(folder), 0);
     g_free(path);
@@ -230,6 +261,61 @@ START_TEST (handlers) {
     asked(fd, "{'execute': 'cont'}", "\"desc\": \"Resetting the Virtual Machine is required\"");
     asked(fd, "{'execute': 'quit', 'id': 1}", "{\"return\": {}, \"id\": 1}\n{\"timestamp\": ");
     ck_assert_uint_eq(machine.quits, 1);
+    close(fd);
+}
+END_TEST
+
+START_TEST (vcpus_come_and_go) {
+    int fd = client();
+
+    negotiate(fd);
+    asked(
+        fd, "{'execute': 'query-cpus-fast'}",
+        "{\"return\": [{\"thread-id\": 100, \"props\": {\"core-id\": 0, \"thread-id\": 0, \"socket-id\": 0}, "
+        "\"qom-path\": \"/machine/unattached/device[0]\", \"cpu-index\": 0, \"target\": \"x86_64\"}]}\n");
+    asked(
+        fd,
+        "{'execute': 'device_add', 'arguments': {'driver': 'host-x86_64-cpu', 'id': 'vcpu2', 'socket-id': 1, "
+        "'core-id': 0, 'thread-id': 0}}",
+        "{\"return\": {}}");
+    ck_assert_str_eq(machine.ids[2], "vcpu2");
+    asked(
+        fd, "{'execute': 'query-hotpluggable-cpus'}",
+        "{\"return\": [{\"props\": {\"core-id\": 1, \"thread-id\": 0, \"socket-id\": 1}, \"vcpus-count\": 1, "
+        "\"type\": \"host-x86_64-cpu\"}, {\"props\": {\"core-id\": 0, \"thread-id\": 0, \"socket-id\": 1}, "
+        "\"vcpus-count\": 1, \"qom-path\": \"/machine/peripheral/vcpu2\", \"type\": \"host-x86_64-cpu\"}");
+    asked(fd, "{'execute': 'device_del', 'arguments': {'id': 'vcpu2'}}", "{\"return\": {}}");
+    ck_assert_int_eq(machine.asked_back, 2);
+    close(fd);
+}
+END_TEST
+
+START_TEST (bad_device_add) {
+    static const struct {
+        const char *arguments, *error;
+    } cases[] = {
+        {"{'driver': 'virtio-rng-pci', 'id': 'x'}", "cannot be added to a running machine"},
+        {"{'id': 'x'}", "Parameter 'driver' is missing"},
+        {"{'driver': 'host-x86_64-cpu', 'socket-id': 1, 'core-id': 0}", "'id' is missing"},
+        {"{'driver': 'host-x86_64-cpu', 'id': 'x', 'socket-id': 1}", "'core-id' is missing"},
+        {"{'driver': 'host-x86_64-cpu', 'id': 'x', 'socket-id': 2, 'core-id': 0}", "socket-id"},
+        {"{'driver': 'host-x86_64-cpu', 'id': 'x', 'socket-id': -1, 'core-id': 0}", "socket-id"},
+        {"{'driver': 'host-x86_64-cpu', 'id': 'x', 'socket-id': 0, 'core-id': 0}", "is there already"},
+        {"{'driver': 'host-x86_64-cpu', 'id': 'x', 'socket-id': 1, 'core-id': 0, 'node-id': 0}", "node-id"},
+        {"{'driver': 'host-x86_64-cpu', 'id': 'twice', 'socket-id': 1, 'core-id': 0}",
+         "Duplicate device ID 'twice'"},
+    };
+    int fd = client();
+
+    machine.ids[3] = "twice";
+    negotiate(fd);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *request =
+            g_strdup_printf("{'execute': 'device_add', 'arguments': %s}", cases[i].arguments);
+
+        asked(fd, request, cases[i].error);
+    }
+    asked(fd, "{'execute': 'device_del', 'arguments': {'id': 'none'}}", "\"class\": \"DeviceNotFound\"");
     close(fd);
 }
 END_TEST
@@ -391,6 +477,8 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, handlers);
+    tcase_add_test(tcase, vcpus_come_and_go);
+    tcase_add_test(tcase, bad_device_add);
     tcase_add_test(tcase, deaf_client_is_dropped);
     tcase_add_test(tcase, last_words);
     tcase_add_test(tcase, clients_vanish);
