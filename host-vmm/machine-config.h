@@ -10,7 +10,6 @@
 
 typedef struct MachineConfig {
     char *name;                     /* -name guest=; NULL: none */
-    gboolean debug_threads;         /* -name debug-threads=on: name the threads */
     char *uuid;                     /* -uuid, canonical lower case; NULL: none */
     guint64 memory_size;            /* -m, bytes; default 128 MiB */
     guint vcpus;                    /* -smp, present at the start; default 1 */

@@ -179,9 +179,10 @@ static gboolean take_version(Parse *parse, const Row *row, const char *value, GE
 static gboolean take_name(Parse *parse, const Row *row, const char *value, GError **error)
 {
     g_autoptr(OptSet) options = parse_options(row, value, "guest", error);
+    gboolean name_threads = TRUE; /* they have names in any case */
     const char *name;
 
-    if (options == NULL || !optset_bool(options, "debug-threads", &parse->config->debug_threads, error)) {
+    if (options == NULL || !optset_bool(options, "debug-threads", &name_threads, error)) {
         return FALSE;
     }
     name = optset_string(options, "guest");

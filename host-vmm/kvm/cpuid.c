@@ -10,6 +10,7 @@
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR   (1u << 31)
 #define LEAF1_EDX_HTT          (1u << 28)
+#define INVARIANT_TSC          (1u << 8) /* leaf 0x80000007, EDX */
 
 /* Bits that hold `count` numbers. */
 static guint width_of(guint count)
@@ -81,6 +82,9 @@ static void fix_entry(struct kvm_cpuid_entry2 *entry, const Kvm *kvm, const CpuT
     case 0xb:
     case 0x1f:
         set_extended_topology(entry, topology, apic_id);
+        break;
+    case 0x80000007: /* an invariant TSC would be a promise for all hosts that the guest may be moved to */
+        entry->edx &= ~INVARIANT_TSC;
         break;
     case 0x80000008: /* AMD: threads in the package, and the APIC id bits that tell them apart */
         entry->ecx =

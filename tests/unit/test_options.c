@@ -100,7 +100,6 @@ START_TEST (simple_values) {
     ck_assert_str_eq(config->initrd, "i");
     ck_assert_str_eq(config->append, "console=ttyS0 a,b");
     ck_assert_str_eq(config->name, "t1");
-    ck_assert(config->debug_threads);
     ck_assert_str_eq(config->uuid, "abcdef01-2222-3333-4444-555555555555");
     ck_assert_str_eq(config->pidfile, "p");
     ck_assert_str_eq(config->log_file, "log");
