@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 EXTRA_DIST += docs/architecture.md
+EXTRA_DIST += docs/devices.md
