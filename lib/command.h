@@ -102,7 +102,7 @@ CommandSession *command_session_new(CommandServer *server, CommandWriteFunc writ
 /* Unfinished calls live on; their replies are dropped. May be called from a handler or the write function. */
 void command_session_free(CommandSession *session);
 void command_session_feed(CommandSession *session, const void *data, gsize length);
-/* Forgets a half-read request. */
+/* Forgets a half-read request (the peer has disconnected); from a handler also what follows in the same bytes. */
 void command_session_reset(CommandSession *session);
 /* QMP: TRUE after a qmp_capabilities that succeeded. */
 gboolean command_session_is_negotiated(const CommandSession *session);

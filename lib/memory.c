@@ -34,6 +34,12 @@ static void trim_heap(void)
 #endif
 }
 
+void memory_give_back(void)
+{
+    flush_slices();
+    trim_heap();
+}
+
 typedef struct GiveBack {
     GSource source;
     gboolean heap_done;
@@ -49,8 +55,7 @@ static gboolean give_back(GSource *source, GSourceFunc callback, gpointer user_d
         g_source_set_ready_time(source, g_get_monotonic_time() + SLICE_DELAY_US);
         return G_SOURCE_CONTINUE;
     }
-    flush_slices();
-    trim_heap();
+    memory_give_back();
     return G_SOURCE_REMOVE;
 }
 

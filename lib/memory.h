@@ -12,6 +12,9 @@
 #define MEMORY_HUGE_BYTES  (256 << 10)
 #define MEMORY_HUGE_TOKENS 4096
 
+/* Gives back what can be given back now: takes milliseconds. */
+void memory_give_back(void);
+
 /* Arranges for the heap to be trimmed when things have been quiet for a second, and GLib's caches a little
  * later (GLib before 2.76 keeps freed slices for 15 s). From the thread's default main context; cheap. */
 void memory_give_back_later(void);

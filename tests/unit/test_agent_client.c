@@ -203,6 +203,74 @@ START_TEST (big_reply) {
 }
 END_TEST
 
+static void play_slow_reader(int fd, gpointer user_data)
+{
+    g_autofree char *line = NULL;
+    g_autofree char *id = NULL;
+    g_autoptr(JsonNode) node = NULL;
+    JsonObject *request;
+
+    sync_up(fd);
+    g_usleep(50000); /* let the socket fill */
+    line = scripted_read_line(fd);
+    node = json_parse_text(line, -1, NULL);
+    g_assert_nonnull(node);
+    request = json_node_get_object(node);
+    scripted_send(
+        fd, "{\"return\": %zu, \"id\": \"%s\"}\n",
+        strlen(json_object_get_string_member(json_object_get_object_member(request, "arguments"), "buf-b64")),
+        json_object_get_string_member(request, "id"));
+    id = scripted_read_call(fd, "guest-ping");
+    scripted_send(fd, "{\"return\": {}, \"id\": \"%s\"}\n", id);
+    scripted_drain(fd);
+}
+
+START_TEST (big_request) {
+    ScriptedServer *server = scripted_server_start(play_slow_reader, NULL, 0);
+    AgentClient *client = agent_client_open(scripted_server_path(server), LONG_MS, NULL);
+    JsonObject *arguments = json_object_new();
+    g_autofree char *block = g_strnfill(2 << 20, 'A');
+    g_autoptr(JsonNode) value = NULL;
+    g_autoptr(JsonNode) pong = NULL;
+
+    ck_assert_ptr_nonnull(client);
+    json_object_set_string_member(arguments, "buf-b64", block);
+    value = agent_client_call(client, "guest-file-write", arguments, LONG_MS, NULL);
+    ck_assert_ptr_nonnull(value);
+    ck_assert_int_eq(json_node_get_int(value), 2 << 20);
+    pong = agent_client_call(client, "guest-ping", NULL, LONG_MS, NULL);
+    ck_assert_ptr_nonnull(pong);
+    agent_client_close(client);
+    scripted_server_stop(server);
+}
+END_TEST
+
+static void play_endless(int fd, gpointer user_data)
+{
+    g_autofree char *block = g_strnfill(1 << 20, 'A');
+
+    sync_up(fd);
+    g_free(scripted_read_call(fd, "guest-file-read"));
+    scripted_send(fd, "{\"return\": {\"buf-b64\": \"");
+    for (guint i = 0; i < 70; i++) {
+        scripted_send(fd, "%s", block);
+    }
+    scripted_drain(fd);
+}
+
+START_TEST (endless_reply) {
+    ScriptedServer *server = scripted_server_start(play_endless, NULL, 0);
+    AgentClient *client = agent_client_open(scripted_server_path(server), LONG_MS, NULL);
+    g_autoptr(GError) error = NULL;
+
+    ck_assert_ptr_nonnull(client);
+    ck_assert_ptr_null(agent_client_call(client, "guest-file-read", NULL, LONG_MS, &error));
+    ck_error(error, AGENT_CLIENT_ERROR_PROTOCOL, "too large");
+    agent_client_close(client);
+    scripted_server_stop(server);
+}
+END_TEST
+
 typedef struct Step {
     AgentClient *client;
     JsonNode *value;
@@ -259,6 +327,8 @@ int main(void)
     tcase_add_test(all, open_errors);
     tcase_add_test(all, calls);
     tcase_add_test(all, big_reply);
+    tcase_add_test(all, big_request);
+    tcase_add_test(all, endless_reply);
     tcase_add_test(all, asynchronous);
     suite_add_tcase(suite, all);
     srunner_run_all(runner, CK_ENV);
