@@ -12,6 +12,11 @@
  * source of the same main context; if the peer has gone by then, the reply is dropped. Replies of one session
  * are written in the order in which calls are finished: handlers that finish at once answer in the order of
  * requests.
+ *
+ * Every request is answered; garbage, at most once a line or every 4 KiB. A value that is no request (no
+ * object, or one without "execute") counts as garbage in a line that has had its error. A line that begins
+ * with
+ * {"execute" begins a request, even if the one before it was cut off.
  */
 #pragma once
 
@@ -102,7 +107,8 @@ CommandSession *command_session_new(CommandServer *server, CommandWriteFunc writ
 /* Unfinished calls live on; their replies are dropped. May be called from a handler or the write function. */
 void command_session_free(CommandSession *session);
 void command_session_feed(CommandSession *session, const void *data, gsize length);
-/* Forgets a half-read request (the peer has disconnected); from a handler also what follows in the same bytes. */
+/* Forgets a half-read request (the peer has disconnected); from a handler also what follows in the same
+ * bytes. */
 void command_session_reset(CommandSession *session);
 /* QMP: TRUE after a qmp_capabilities that succeeded. */
 gboolean command_session_is_negotiated(const CommandSession *session);

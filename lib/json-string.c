@@ -73,31 +73,32 @@ static gboolean take_escape(JsonString *string, guint8 c)
 
 static gboolean take_hex(JsonString *string, guint8 c)
 {
-    gboolean is_high;
+    guint unit;
     gboolean is_low;
 
     if (!g_ascii_isxdigit(c)) {
         return FALSE;
     }
-    string->hex = string->hex << 4 | (guint)g_ascii_xdigit_value((char)c);
-    if (--string->hex_left) {
+    unit = string->hex << 4 | (guint)g_ascii_xdigit_value((char)c);
+    is_low = unit >= 0xdc00 && unit <= 0xdfff;
+    if (string->hex_left > 1) {
+        string->hex = unit;
+        string->hex_left--;
         return TRUE;
     }
-    is_high = string->hex >= 0xd800 && string->hex <= 0xdbff;
-    is_low = string->hex >= 0xdc00 && string->hex <= 0xdfff;
     if (is_low != (string->high_surrogate != 0)) {
         return FALSE;
     }
     string->state = JSON_STRING_PLAIN;
-    if (is_high) {
-        string->high_surrogate = string->hex;
+    if (unit >= 0xd800 && unit <= 0xdbff) {
+        string->high_surrogate = unit;
         return TRUE;
     }
     if (is_low) {
-        string->hex += (string->high_surrogate << 10) + SURROGATE_OFFSET;
+        unit += (string->high_surrogate << 10) + SURROGATE_OFFSET;
         string->high_surrogate = 0;
     }
-    g_string_append_unichar(string->text, string->hex);
+    g_string_append_unichar(string->text, unit);
     return TRUE;
 }
 
@@ -138,7 +139,8 @@ static JsonStringStatus take_plain(JsonString *string, const guint8 **p, const g
     return JSON_STRING_MORE;
 }
 
-JsonStringStatus json_string_take(JsonString *string, const guint8 **p, const guint8 *end, const char **error)
+/* Takes one run or byte. BAD changes nothing. */
+static JsonStringStatus take_next(JsonString *string, const guint8 **p, const guint8 *end, const char **error)
 {
     gboolean good;
 
@@ -163,4 +165,18 @@ JsonStringStatus json_string_take(JsonString *string, const guint8 **p, const gu
     }
     (*p)++;
     return JSON_STRING_MORE;
+}
+
+JsonStringStatus json_string_take(JsonString *string, const guint8 **p, const guint8 *end, const char **error)
+{
+    JsonStringStatus status = take_next(string, p, end, error);
+
+    while (status == JSON_STRING_MORE && *p < end) {
+        gboolean ends = string->state == JSON_STRING_PLAIN && **p == string->quote;
+
+        if (ends || take_next(string, p, end, error) == JSON_STRING_BAD) {
+            break; /* told next time, from its own place */
+        }
+    }
+    return status;
 }
