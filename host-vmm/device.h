@@ -33,6 +33,14 @@ typedef struct DeviceEnv {
     gpointer event_data;
 } DeviceEnv;
 
+/* What qom-list names, qom-get reads and qom-set writes. Main thread. */
+typedef struct DeviceProperty {
+    const char *name; /* NULL ends a list */
+    const char *type; /* as qom-list says it: "int" */
+    JsonNode *(*get)(Device *device, GError **error);                 /* owned */
+    gboolean (*set)(Device *device, JsonNode *value, GError **error); /* NULL: read-only */
+} DeviceProperty;
+
 struct DeviceType {
     const char *name;        /* "virtio-rng-pci" */
     const char *alias;       /* another accepted name ("virtio-serial"), or NULL */
@@ -40,6 +48,7 @@ struct DeviceType {
     const char *description; /* one line for -device help */
     /* id may be NULL in options. Must ask for all its properties; the caller calls optset_finish(). */
     Device *(*create)(DeviceEnv *env, OptSet *options, GError **error);
+    const DeviceProperty *properties; /* NULL: none */
 };
 
 /* A device's struct begins with this. type and id are filled in by device_create(), after create(): a device that needs

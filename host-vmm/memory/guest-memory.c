@@ -2,6 +2,7 @@
 #include "host-vmm/memory/guest-memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -159,4 +160,22 @@ gboolean guest_memory_write(const GuestMemory *memory, guint64 address, const vo
     }
     memcpy(to, from, length);
     return TRUE;
+}
+
+gsize guest_memory_discard(const GuestMemory *memory, void *host, gsize length)
+{
+    const guint8 *ram = memory->regions[0].host;
+    guint64 offset = (guint64)((guint8 *)host - ram);
+    g_return_val_if_fail((guint8 *)host >= ram && offset <= memory->size && length <= memory->size - offset,
+                         0);
+    guint64 start = (offset + PAGE_SIZE_X86 - 1) & ~(PAGE_SIZE_X86 - 1);
+    guint64 end = (offset + length) & ~(PAGE_SIZE_X86 - 1);
+    if (start >= end) {
+        return 0;
+    }
+    int result = memory->fd >= 0
+                     ? fallocate(memory->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
+                                 (off_t)(end - start))
+                     : madvise((guint8 *)memory->regions[0].host + start, end - start, MADV_DONTNEED);
+    return result == 0 ? end - start : 0;
 }

@@ -41,3 +41,8 @@ void *guest_memory_range(const GuestMemory *memory, guint64 address, guint64 len
 /* FALSE (and nothing copied) if the range is not RAM. length 0 is TRUE. */
 gboolean guest_memory_read(const GuestMemory *memory, guint64 address, void *to, gsize length);
 gboolean guest_memory_write(const GuestMemory *memory, guint64 address, const void *from, gsize length);
+
+/* Gives whole pages within [host, host + length), an address that guest_memory_range() or a virtqueue element
+ * gave, back to the host: they read as zeros afterwards. Returns bytes given back; errors are none of the
+ * guest's business. */
+gsize guest_memory_discard(const GuestMemory *memory, void *host, gsize length);

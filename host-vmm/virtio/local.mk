@@ -4,6 +4,8 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/virtio/virtio-device.c host-vmm/virtio/virtio-device.h \
 	host-vmm/virtio/virtio-pci.c host-vmm/virtio/virtio-pci.h \
 	host-vmm/virtio/rng-backend.c host-vmm/virtio/rng-backend.h \
+	host-vmm/virtio/virtio-balloon.c \
+	host-vmm/virtio/virtio-balloon.h \
 	host-vmm/virtio/virtio-rng.c host-vmm/virtio/virtio-rng.h \
 	host-vmm/virtio/virtio-serial.c host-vmm/virtio/virtio-serial.h \
 	host-vmm/virtio/virtio-serial-port.c host-vmm/virtio/virtio-serial-private.h

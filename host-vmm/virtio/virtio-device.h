@@ -34,7 +34,7 @@
 
 typedef struct VirtioDevice VirtioDevice;
 
-/* A device's side. All are called with the lock held; all but handle_queue may be NULL. */
+/* A device's side. All are called with the lock held; all but handle_queue may be NULL (write_config: nothing is writable). */
 typedef struct VirtioOps {
     /* The driver has set DRIVER_OK. */
     void (*start)(VirtioDevice *device);
@@ -43,6 +43,8 @@ typedef struct VirtioOps {
     /* The driver has put something into a queue that virtio_device_serve() was called for. On the context's
      * thread. */
     void (*handle_queue)(VirtioDevice *device, guint index);
+    /* The driver writes into the configuration; what it may change is for the device to change in `config`. */
+    void (*write_config)(VirtioDevice *device, guint64 offset, guint size, guint64 value);
 } VirtioOps;
 
 /* A transport's side. Called with the lock held. */
@@ -74,7 +76,7 @@ struct VirtioDevice {
     gboolean running;  /* DRIVER_OK and not broken */
     guint resets;      /* counts them */
     guint8 generation; /* of the configuration */
-    guint8 *config;    /* read-only to the driver */
+    guint8 *config;
     guint config_size;
     guint queue_count;
     VirtioQueueSlot *queues;

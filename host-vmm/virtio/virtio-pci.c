@@ -273,6 +273,9 @@ static void bar_write(gpointer user_data, guint64 offset, guint size, guint64 va
     g_mutex_lock(&self->device->lock);
     if (offset - in_block == VIRTIO_PCI_COMMON) {
         write_common(self, in_block, size, value);
+    } else if (offset - in_block == VIRTIO_PCI_DEVICE) {
+        if (self->device->ops->write_config != NULL && in_block + size <= self->device->config_size)
+            self->device->ops->write_config(self->device, in_block, size, value);
     } else if (offset - in_block == VIRTIO_PCI_NOTIFY) {
         guint64 index = in_block / VIRTIO_PCI_NOTIFY_MULTIPLIER;
         if (index < self->device->queue_count)
