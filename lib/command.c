@@ -369,11 +369,19 @@ static char *check_allowed(CommandSession *session, const char *name, const Entr
     return NULL;
 }
 
-/* A malformed request may be but a part of the garbage around it, whose line has had its error. */
-static gboolean is_answered(CommandSession *session, JsonNode *value)
+/* What is no request at all may be but a part of the garbage around it, whose line has had its error. */
+static void refuse_malformed(CommandSession *session, JsonNode *value, const char *what, JsonNode *id)
 {
-    return JSON_NODE_HOLDS_OBJECT(value) ? !json_stream_is_noisy(session->stream)
-                                         : json_stream_count_noise(session->stream);
+    JsonObject *object = JSON_NODE_HOLDS_OBJECT(value) ? json_node_get_object(value) : NULL;
+    gboolean is_request = object && json_object_has_member(object, "execute");
+    gboolean answered = is_request || !json_stream_is_quiet(session->stream);
+
+    if (!object) {
+        json_stream_skip_line(session->stream);
+    }
+    if (answered) {
+        session_reply_error(session, "GenericError", what, id);
+    }
 }
 
 static void dispatch(CommandSession *session, JsonNode *value)
@@ -384,9 +392,7 @@ static void dispatch(CommandSession *session, JsonNode *value)
     g_autoptr(GError) error = NULL;
 
     if (malformed) {
-        if (is_answered(session, value)) {
-            session_reply_error(session, "GenericError", malformed, request.id);
-        }
+        refuse_malformed(session, value, malformed, request.id);
         return;
     }
 

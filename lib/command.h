@@ -13,9 +13,9 @@
  * are written in the order in which calls are finished: handlers that finish at once answer in the order of
  * requests.
  *
- * Every request is answered; garbage, at most once a line or every 4 KiB. A value that is no request (no
- * object, or one without "execute") counts as garbage in a line that has had its error. A line that begins
- * with
+ * Every request is answered; garbage, at most once a line or every 4 KiB. What is no object is garbage, with
+ * the rest of its line; so is an object without "execute" in a line that has had an error already. A line
+ * that begins with
  * {"execute" begins a request, even if the one before it was cut off.
  */
 #pragma once

@@ -72,7 +72,6 @@ struct JsonStream {
     gboolean line_begins; /* nothing but white space in this line so far */
     gboolean quiet;       /* no garbage is reported in this line any more, since: */
     guint64 quiet_offset;
-    gboolean noisy;       /* because some has been; else because the owner has answered a value by an error */
     gboolean begun_quiet; /* the value being read began on an earlier line that was quiet by its end */
 
     gboolean feeding;
@@ -152,25 +151,13 @@ static void begin_value(JsonStream *stream)
     }
 }
 
-static gboolean is_quiet(const JsonStream *stream)
-{
-    return stream->quiet && stream->offset - stream->quiet_offset < NOISE_BYTES;
-}
-
-static void set_quiet(JsonStream *stream, gboolean noisy)
-{
-    stream->noisy = noisy || json_stream_is_noisy(stream);
-    stream->quiet = TRUE;
-    stream->quiet_offset = stream->offset;
-}
-
 /* The last thing a step does: the callee may have reset or freed the stream. */
 static void report(JsonStream *stream, JsonStreamError code, const char *message)
 {
-    if (is_quiet(stream)) {
+    if (json_stream_is_quiet(stream)) {
         return;
     }
-    set_quiet(stream, TRUE);
+    json_stream_quiet_line(stream);
 
     g_autoptr(GError) error = g_error_new_literal(JSON_STREAM_ERROR, code, message);
 
@@ -185,6 +172,15 @@ static void report_cut_off(JsonStream *stream, gboolean begun_quiet, const char 
     }
 }
 
+/* `depth`: of brackets to close; 0: until the next line. `quote`: of the string that we are in, else 0. */
+static void begin_skip(JsonStream *stream, guint depth, guint8 quote)
+{
+    stream->lex = LEX_SKIP;
+    stream->skip_depth = depth;
+    stream->skip_quote = quote;
+    stream->skip_escape = FALSE;
+}
+
 /* Gives the value being read up and passes over the rest of it. `quote`: of the string that we are in, else
  * 0. */
 static void fail(JsonStream *stream, JsonStreamError code, const char *message, guint8 quote)
@@ -192,10 +188,7 @@ static void fail(JsonStream *stream, JsonStreamError code, const char *message, 
     guint depth = stream->frames->len;
 
     begin_value(stream);
-    stream->lex = LEX_SKIP;
-    stream->skip_depth = depth;
-    stream->skip_quote = quote;
-    stream->skip_escape = FALSE;
+    begin_skip(stream, depth, quote);
     report(stream, code, message);
 }
 
@@ -653,23 +646,21 @@ void json_stream_reset(JsonStream *stream)
     stream->forget = TRUE;
 }
 
-gboolean json_stream_is_noisy(const JsonStream *stream)
-{
-    return is_quiet(stream) && stream->noisy;
-}
-
-gboolean json_stream_count_noise(JsonStream *stream)
-{
-    if (is_quiet(stream)) {
-        return FALSE;
-    }
-    set_quiet(stream, TRUE);
-    return TRUE;
-}
-
 void json_stream_quiet_line(JsonStream *stream)
 {
-    set_quiet(stream, FALSE);
+    stream->quiet = TRUE;
+    stream->quiet_offset = stream->offset;
+}
+
+gboolean json_stream_is_quiet(const JsonStream *stream)
+{
+    return stream->quiet && stream->offset - stream->quiet_offset < NOISE_BYTES;
+}
+
+void json_stream_skip_line(JsonStream *stream)
+{
+    begin_value(stream);
+    begin_skip(stream, 0, 0);
 }
 
 gboolean json_stream_is_partial(const JsonStream *stream)

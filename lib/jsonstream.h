@@ -70,14 +70,13 @@ void json_stream_feed(JsonStream *stream, const void *data, gsize length);
  * too. */
 void json_stream_reset(JsonStream *stream);
 
-/* For the callee:
- * whether garbage has been reported in this line (or in the last 4 KiB); */
-gboolean json_stream_is_noisy(const JsonStream *stream);
-/* it takes this value for garbage, too: TRUE if it should say so, FALSE if this line has had its error; */
-gboolean json_stream_count_noise(JsonStream *stream);
-/* it has answered a value by an error: garbage in the rest of this line is part of that and is not reported.
- */
+/* For the callee that has answered a value by an error: garbage in the rest of this line (or in the next 4
+ * KiB) is a part of the same trouble and is not reported. */
 void json_stream_quiet_line(JsonStream *stream);
+/* Whether that is so, or garbage has been reported in this line (or in the last 4 KiB). */
+gboolean json_stream_is_quiet(const JsonStream *stream);
+/* For the callee to whom this value was garbage: passes over the rest of its line. */
+void json_stream_skip_line(JsonStream *stream);
 
 /* Whether a value is half read (nothing but white space so far: FALSE). */
 gboolean json_stream_is_partial(const JsonStream *stream);

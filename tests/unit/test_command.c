@@ -519,12 +519,32 @@ START_TEST (half_request_and_reset) {
 END_TEST
 
 START_TEST (one_error_a_line) {
-    /* what follows a refused request on its line is part of the same trouble, but requests are answered */
+    /* what follows a refused request on its line is a part of the same trouble */
     expect_error("{'execute':'nope'}}}", "CommandNotFound", "The command nope has not been found");
     expect_error("{} x y z", "GenericError", "QMP input lacks member 'execute'");
     expect_error("{'execute':'fail'}]", "GenericError", "fail failed: 7");
-    send("{'execute':'nope'}} {'execute':'guest-ping'}\n");
-    g_string_truncate(peer.text, 0);
+    expect_error("{'execute':'nope'} {} [] 5", "CommandNotFound", "The command nope has not been found");
+    expect_error("[x] {'id':1}", "GenericError", "JSON parse error, invalid keyword 'x'");
+    expect_error("1 2 3 {'execute':'guest-ping'}", "GenericError", "QMP input must be a JSON object");
+    /* but a request is answered, if it is not after what cannot have been one */
+    expect_reply(
+        "[x] {'execute':'guest-ping'}",
+        "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error, invalid keyword 'x'\"}}\n"
+        "{\"return\": {}}");
+    expect_reply(
+        "{'execute':'nope'} {'execute':2,'id':3}",
+        "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"The command nope has not been found\"}}\n"
+        "{\"error\": {\"class\": \"GenericError\", \"desc\": \"QMP input member 'execute' must be a "
+        "string\"}, \"id\": 3}");
+    /* 4 KiB later it is said again */
+    send("{} ");
+    for (guint i = 0; i < 5000; i++) {
+        send(" ");
+    }
+    send("{}\n");
+    expect_sent(
+        "{\"error\": {\"class\": \"GenericError\", \"desc\": \"QMP input lacks member 'execute'\"}}\n"
+        "{\"error\": {\"class\": \"GenericError\", \"desc\": \"QMP input lacks member 'execute'\"}}\n");
     expect_reply("{'execute':'guest-ping'}", "{\"return\": {}}");
 }
 END_TEST
