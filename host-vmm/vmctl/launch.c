@@ -141,7 +141,10 @@ char **launch_command_line(const char *monitor, const Guest *guest, const Launch
     g_ptr_array_add(words, g_strdup(monitor));
     add(words, "-name", "guest=%s,debug-threads=on", name);
     add(words, "-m", "%" G_GUINT64_FORMAT "M", request->memory);
-    add(words, "-smp", "%u", request->vcpus);
+    if (request->max_vcpus != 0)
+        add(words, "-smp", "%u,maxcpus=%u", request->vcpus, request->max_vcpus);
+    else
+        add(words, "-smp", "%u", request->vcpus);
     add_kernel(words, request);
     add_devices(words, guest, request);
     add(words, "-qmp", "unix:%s,server=on,wait=off", qmp);

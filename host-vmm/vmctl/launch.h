@@ -17,6 +17,7 @@ typedef struct LaunchRequest {
     const char *kernel, *initrd, *append; /* initrd and append may be NULL */
     guint64 memory;                       /* MiB */
     guint vcpus;
+    guint max_vcpus; /* that there may be later; 0: no more than at the start */
     ConsoleKind console;
     gboolean agent; /* give it an agent port */
     gboolean paused;

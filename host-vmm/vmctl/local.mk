@@ -6,7 +6,7 @@ host_vmm_vmctl_vmctl_SOURCES = \
 	host-vmm/vmctl/main.c host-vmm/vmctl/vmctl.h \
 	host-vmm/vmctl/verb-agent.c host-vmm/vmctl/verb-console.c host-vmm/vmctl/verb-list.c \
 	host-vmm/vmctl/verb-qmp.c host-vmm/vmctl/verb-run.c host-vmm/vmctl/verb-status.c \
-	host-vmm/vmctl/verb-stop.c \
+	host-vmm/vmctl/verb-stop.c host-vmm/vmctl/verb-vcpus.c \
 	host-vmm/vmctl/arguments.c host-vmm/vmctl/arguments.h \
 	host-vmm/vmctl/console.c host-vmm/vmctl/console.h \
 	host-vmm/vmctl/guest.c host-vmm/vmctl/guest.h \

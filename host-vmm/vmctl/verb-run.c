@@ -119,7 +119,7 @@ static char **split_extra(char **words)
 static int run(const Verb *verb, char **words)
 {
     g_autofree char *kernel = NULL, *initrd = NULL, *append = NULL, *memory = NULL, *vcpus = NULL,
-                    *console = NULL, *timeout = NULL;
+                    *max_vcpus = NULL, *console = NULL, *timeout = NULL;
     gboolean foreground = FALSE, paused = FALSE, no_agent = FALSE;
     const GOptionEntry entries[] = {
         {"kernel", 'k', 0, G_OPTION_ARG_FILENAME, &kernel,
@@ -129,6 +129,7 @@ static int run(const Verb *verb, char **words)
          "its command line; console= is put before if it is\nnot in there", "TEXT"},
         {"memory", 'm', 0, G_OPTION_ARG_FILENAME, &memory, "memory, e.g. 512M (the default) or 2G", "SIZE"},
         {"cpus", 'c', 0, G_OPTION_ARG_FILENAME, &vcpus, "number of vCPUs (1)", "N"},
+        {"max-cpus", 0, 0, G_OPTION_ARG_FILENAME, &max_vcpus, "how many vmctl vcpus may make of them", "M"},
         {"console", 0, 0, G_OPTION_ARG_FILENAME, &console,
          "serial: ttyS0, which every kernel has (the default);\nvirtio: hvc0, faster, if the kernel or the "
          "initial\nRAM "
@@ -164,7 +165,8 @@ static int run(const Verb *verb, char **words)
     if ((timeout != NULL && !options_parse_seconds("--timeout", timeout, &timeout_ms, &error)) ||
         !options_parse_memory("--memory", memory != NULL ? memory : DEFAULT_MEMORY, &request.memory,
                               &error) ||
-        (vcpus != NULL && !options_parse_count("--cpus", vcpus, &request.vcpus, &error)))
+        (vcpus != NULL && !options_parse_count("--cpus", vcpus, &request.vcpus, &error)) ||
+        (max_vcpus != NULL && !options_parse_count("--max-cpus", max_vcpus, &request.max_vcpus, &error)))
         return complain_error(error);
     request.kernel = kernel;
     request.initrd = initrd;
