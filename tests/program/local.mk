@@ -12,5 +12,6 @@ endif
 
 EXTRA_DIST += tests/program/vmm_monitor.py \
 	tests/program/vmm-options.test \
+	tests/program/vmm-probe.test \
 	tests/program/vmm-qmp.test \
 	tests/program/vmm-terminal.test
