@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/syslog.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 1024
@@ -45,14 +46,12 @@ void audit_log(Audit *audit, const char *format, ...)
     }
     g_info("%s", text->str);
 
-    g_autoptr(GDateTime) now = g_date_time_new_now_local();
-    static const char *const MONTHS[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    /* RFC 3164, section 4.1; month names are English whatever the locale */
-    g_autofree char *line = g_strdup_printf(
-        "<%d>%s %2d %02d:%02d:%02d guest-agent[%d]: %s", LOG_DAEMON | LOG_INFO,
-        MONTHS[g_date_time_get_month(now) - 1], g_date_time_get_day_of_month(now), g_date_time_get_hour(now),
-        g_date_time_get_minute(now), g_date_time_get_second(now), (int)getpid(), text->str);
+    time_t now = time(NULL);
+    struct tm tm;
+    char stamp[32]; /* RFC 3164, section 4.1.2 */
+    strftime(stamp, sizeof stamp, "%b %e %H:%M:%S", localtime_r(&now, &tm));
+    g_autofree char *line =
+        g_strdup_printf("<%d>%s guest-agent[%d]: %s", LOG_DAEMON | LOG_INFO, stamp, (int)getpid(), text->str);
     static const struct sockaddr_un LOGGER = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
     if (sendto(audit->fd, line, strlen(line), MSG_NOSIGNAL, (const struct sockaddr *)&LOGGER, sizeof LOGGER) <
         0)

@@ -10,6 +10,7 @@
 #define READ_SIZE    65536 /* bytes a read() */
 #define READ_BUDGET  16    /* reads before other sources get their turn */
 #define WRITE_BUDGET 64    /* writes likewise */
+#define DOUBT_MS     250   /* see note_port_hangup() */
 
 struct Channel {
     GSource source; /* must be first: the channel is its own main loop source */
@@ -27,7 +28,9 @@ struct Channel {
     gsize out_bytes;
 
     gboolean readable, writable; /* as far as the edges have told */
-    gboolean hung_up;            /* an edge came with a hang-up: short reads do not mean "drained" */
+    gboolean hung_up;            /* the last edge came with a hang-up */
+    gboolean heard;              /* PORT: something has been read since the hang-up */
+    guint doubt;                 /* PORT, timer: is the host's side closed, or just being opened? */
     gboolean held;               /* the consumer left input */
     gboolean full;               /* above CHANNEL_OUTPUT_HIGH and not yet below _LOW again */
     gboolean drain_due;          /* output was queued: tell when it has gone */
@@ -49,6 +52,42 @@ static void wake(Channel *channel)
     g_source_set_ready_time(&channel->source, 0);
 }
 
+static void end_doubt(Channel *channel)
+{
+    if (channel->doubt)
+        g_source_remove(channel->doubt);
+    channel->doubt = 0;
+}
+
+static gboolean doubt_is_over(gpointer user_data)
+{
+    Channel *channel = user_data;
+    channel->doubt = 0;
+    channel->heard = FALSE;
+    channel->funcs.eof(channel->user_data);
+    return G_SOURCE_REMOVE;
+}
+
+static void begin_doubt(Channel *channel)
+{
+    if (!channel->doubt)
+        channel->doubt = g_timeout_add(DOUBT_MS, doubt_is_over, channel);
+}
+
+/* A port hangs up when the host's side is closed. But data that came with a hang-up may be of a host that has
+ * just opened it: Linux's driver learns of the opening from a work queue, of data from the interrupt, and may
+ * have the data first. Only when no edge without a hang-up follows soon, it was the end. */
+static void note_port_hangup(Channel *channel, gboolean hung_up)
+{
+    if (!hung_up) {
+        end_doubt(channel);
+        channel->heard = FALSE;
+    } else if (!channel->hung_up) {
+        drop_output(channel); /* was for who has gone, and must not keep us from reading */
+        begin_doubt(channel);
+    }
+}
+
 static void read_edges(Channel *channel)
 {
     struct epoll_event event;
@@ -58,7 +97,10 @@ static void read_edges(Channel *channel)
         channel->readable = TRUE;
     if (event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         channel->writable = TRUE;
-    channel->hung_up = (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    gboolean hung_up = (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    if (channel->kind == CHANNEL_PORT)
+        note_port_hangup(channel, hung_up);
+    channel->hung_up = hung_up;
 }
 
 /* Writes until nothing is left or the kernel takes no more. Returns bytes written. */
@@ -142,6 +184,15 @@ static gboolean hand_on(Channel *channel)
     return TRUE;
 }
 
+static void at_end(Channel *channel)
+{
+    if (channel->kind == CHANNEL_PORT ? channel->heard : channel->eof)
+        return; /* it is in doubt, or has been told */
+    end_doubt(channel);
+    channel->eof = TRUE;
+    channel->funcs.eof(channel->user_data);
+}
+
 static void fill_input(Channel *channel)
 {
     if (channel->held || !hand_on(channel))
@@ -162,11 +213,12 @@ static void fill_input(Channel *channel)
         }
         if (n == 0) {
             channel->readable = FALSE;
-            if (!channel->eof) {
-                channel->eof = channel->kind == CHANNEL_STREAM;
-                channel->funcs.eof(channel->user_data);
-            }
+            at_end(channel);
             return;
+        }
+        if (channel->kind == CHANNEL_PORT && channel->hung_up) {
+            channel->heard = TRUE;
+            begin_doubt(channel);
         }
         /* epoll(7): a stream socket's short read means that it is empty, and more will make an edge; but a
          * hang-up that came with the data has had its edge already. */
@@ -233,6 +285,9 @@ Channel *channel_new(int fd, ChannelKind kind, const ChannelFuncs *funcs, gpoint
         return NULL;
     }
     g_source_set_name(&channel->source, "channel");
+    /* never entered twice; but only so GLib leaves the descriptor in its poll set while it calls us, and
+     * saves two writes and a read of its wake-up descriptor */
+    g_source_set_can_recurse(&channel->source, TRUE);
     g_source_add_unix_fd(&channel->source, channel->epoll_fd, G_IO_IN);
     g_source_attach(&channel->source, NULL);
     wake(channel);
@@ -244,6 +299,7 @@ void channel_free(Channel *channel)
     if (!channel || channel->freed)
         return;
     channel->freed = TRUE;
+    end_doubt(channel);
     /* closed now, not when the last reference goes: a port can be opened once only */
     g_source_destroy(&channel->source);
     close(channel->epoll_fd);

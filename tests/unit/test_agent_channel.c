@@ -245,6 +245,58 @@ START_TEST (a_ports_end_is_not_the_end) {
 }
 END_TEST
 
+static gboolean over(gpointer user_data)
+{
+    *(gboolean *)user_data = TRUE;
+    return G_SOURCE_REMOVE;
+}
+
+static void run_for(guint ms)
+{
+    gboolean late = FALSE;
+    g_timeout_add(ms, over, &late);
+    while (!late)
+        g_main_context_iteration(NULL, TRUE);
+}
+
+/* Data that comes with a hang-up may be of a host that is just opening the port: what it says counts, and the
+ * end is told when it has not come after all. */
+START_TEST (data_with_a_hangup_leaves_the_end_in_doubt) {
+    g_autofree char *folder = g_dir_make_tmp("channel-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "fifo", NULL);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    Owner port = {.got = g_string_new(NULL), .appetite = G_MAXSIZE, .bite = G_MAXSIZE};
+    port.channel = channel_new(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), CHANNEL_PORT, &FUNCS, &port);
+    settle();
+    int eofs = port.eofs;
+    int host = open(path, O_WRONLY | O_CLOEXEC);
+    ck_assert_int_eq(write(host, "hi", 2), 2);
+    close(host);
+    settle();
+    ck_assert_str_eq(port.got->str, "hi");
+    ck_assert_int_eq(port.eofs, eofs);
+    run_for(400);
+    ck_assert_int_eq(port.eofs, eofs + 1);
+    ck_assert_int_eq(settle(), 0);
+    /* and when it has opened it: no end */
+    host = open(path, O_WRONLY | O_CLOEXEC);
+    ck_assert_int_eq(write(host, "a", 1), 1);
+    close(host);
+    settle();
+    host = open(path, O_WRONLY | O_CLOEXEC);
+    ck_assert_int_eq(write(host, "b", 1), 1);
+    settle();
+    run_for(400);
+    ck_assert_str_eq(port.got->str, "hiab");
+    ck_assert_int_eq(port.eofs, eofs + 1);
+    close(host);
+    channel_free(port.channel);
+    g_string_free(port.got, TRUE);
+    unlink(path);
+    rmdir(folder);
+}
+END_TEST
+
 START_TEST (a_plain_file_is_refused) {
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     ck_assert_ptr_null(channel_new(fd, CHANNEL_PORT, &FUNCS, &owner));
@@ -270,6 +322,7 @@ int main(void)
     tcase_add_test(tcase, may_be_freed_by_its_own_function);
     tcase_add_test(tcase, discards_on_demand);
     tcase_add_test(tcase, a_ports_end_is_not_the_end);
+    tcase_add_test(tcase, data_with_a_hangup_leaves_the_end_in_doubt);
     tcase_add_test(tcase, a_plain_file_is_refused);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
