@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "host-vmm/block/block.h"
 #include "host-vmm/bus/io-bus.h"
 #include "host-vmm/bus/pci.h"
 #include "host-vmm/bus/vm-ops.h"
@@ -28,6 +29,8 @@ typedef struct DeviceEnv {
     PciBus *pci;
     ChardevSet *chardevs;
     ObjectSet *objects;
+    BlockSet *blocks;
+    IoContext *io; /* the main thread's */
     GPtrArray *devices; /* of Device*, in order of creation, owned */
     DeviceEventFunc event;
     gpointer event_data;

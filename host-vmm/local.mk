@@ -4,7 +4,9 @@ bin_PROGRAMS += host-vmm/host-vmm
 noinst_LIBRARIES += host-vmm/libhostvmm.a
 endif
 host_vmm_host_vmm_SOURCES = host-vmm/main.c
-host_vmm_host_vmm_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS)
+# What the monitor links beyond BASE_LIBS.
+VMM_LIBS = $(URING_LIBS)
+host_vmm_host_vmm_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
 
 # All but main(), so that device tests can link it.
 host_vmm_libhostvmm_a_SOURCES = \
@@ -21,6 +23,7 @@ include host-vmm/kvm/local.mk
 include host-vmm/memory/local.mk
 include host-vmm/boot/local.mk
 include host-vmm/bus/local.mk
+include host-vmm/block/local.mk
 include host-vmm/virtio/local.mk
 include host-vmm/hw/local.mk
 include host-vmm/char/local.mk

@@ -423,6 +423,11 @@ static gboolean create_objects_and_devices(Machine *machine, GError **error)
             return FALSE;
         }
     }
+    for (guint i = 0; i < config->blockdevs->len; i++) {
+        if (!block_set_add(machine->env.blocks, config->blockdevs->pdata[i], error)) {
+            return FALSE;
+        }
+    }
     if (!create_serial_ports(machine, error)) {
         return FALSE;
     }
@@ -480,6 +485,8 @@ Machine *machine_new(const MachineConfig *config, ChardevSet *chardevs, GError *
     machine->request_notifier = notifier_new(handle_requests, machine);
     machine->env.chardevs = chardevs;
     machine->env.objects = object_set_new();
+    machine->env.blocks = block_set_new(machine->env.objects);
+    machine->env.io = io_context_new_main();
     machine->env.devices = g_ptr_array_new();
     machine->env.event = on_device_event;
     machine->env.event_data = machine;
@@ -503,6 +510,8 @@ void machine_free(Machine *machine)
     g_clear_pointer(&machine->env.pci, pci_bus_free);
     g_clear_pointer(&machine->env.mmio, io_bus_free);
     g_clear_pointer(&machine->env.ports, io_bus_free);
+    block_set_free(machine->env.blocks);
+    io_context_free(machine->env.io);
     object_set_free(machine->env.objects);
     interrupts_free(machine->env.vm);
     kvm_free(machine->kvm);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "host-vmm/block/iothread.h"
 #include "host-vmm/virtio/rng-backend.h"
 
 struct ObjectSet {
@@ -10,6 +11,7 @@ struct ObjectSet {
 };
 
 static const ObjectType *const types[] = {
+    &iothread_type,
     &rng_builtin_type,
     &rng_random_type,
     NULL,

@@ -48,6 +48,7 @@ void machine_config_free(MachineConfig *config)
     g_free(config->log_file);
     g_ptr_array_unref(config->objects);
     g_ptr_array_unref(config->chardevs);
+    g_ptr_array_unref(config->blockdevs);
     g_ptr_array_unref(config->devices);
     g_ptr_array_unref(config->serials);
     g_ptr_array_unref(config->monitors);
@@ -69,6 +70,7 @@ static MachineConfig *config_new(void)
     config->probe = TRUE;
     config->objects = g_ptr_array_new_with_free_func(free_options);
     config->chardevs = g_ptr_array_new_with_free_func(free_options);
+    config->blockdevs = g_ptr_array_new_with_free_func(free_options);
     config->devices = g_ptr_array_new_with_free_func(free_options);
     config->serials = g_ptr_array_new_with_free_func(g_free);
     config->monitors = g_ptr_array_new_with_free_func(free_options);
@@ -401,6 +403,16 @@ static gboolean take_chardev(Parse *parse, const Row *row, const char *value, GE
     return options != NULL;
 }
 
+static gboolean take_blockdev(Parse *parse, const Row *row, const char *value, GError **error)
+{
+    OptSet *options = parse_options(row, value, "driver", error);
+
+    if (options != NULL) {
+        g_ptr_array_add(parse->config->blockdevs, options);
+    }
+    return options != NULL;
+}
+
 static gboolean take_device(Parse *parse, const Row *row, const char *value, GError **error)
 {
     OptSet *options;
@@ -509,6 +521,8 @@ static const Row rows[] = {
     {"initrd", "FILE", take_text, "initial RAM disk", OFFSET(initrd)},
     {"append", "TEXT", take_text, "kernel command line", OFFSET(append)},
     {"chardev", "BACKEND,id=ID[,...]", take_chardev, "character device: socket, pty, stdio, file or null"},
+    {"blockdev", "DRIVER,node-name=NAME[,...]", take_blockdev,
+     "a node of a disk image: file, host_device, raw; in JSON or with dots (file.filename=PATH)"},
     {"device", "DRIVER[,id=ID][,...]", take_device, "a device; -device help lists them"},
     {"object", "TYPE,id=ID[,...]", take_object, "an object for devices; -object help lists them"},
     {"serial", "DEV", take_serial,

@@ -24,7 +24,7 @@ static void option_clear(gpointer data)
     g_free(option->value);
 }
 
-static OptSet *optset_new(const char *what)
+OptSet *optset_new(const char *what)
 {
     OptSet *options = g_new0(OptSet, 1);
 
@@ -325,6 +325,41 @@ GStrv optset_list(OptSet *options, const char *key)
 void optset_ignore(OptSet *options, const char *key)
 {
     (void)optset_string(options, key);
+}
+
+void optset_set_default(OptSet *options, const char *key, const char *value)
+{
+    Option fresh = {g_strdup(key), g_strdup(value), FALSE};
+
+    if (optset_has(options, key)) {
+        option_clear(&fresh);
+    } else {
+        g_array_append_val(options->values, fresh);
+    }
+}
+
+OptSet *optset_take(OptSet *options, const char *prefix)
+{
+    OptSet *taken = NULL;
+    gsize length = strlen(prefix);
+
+    for (guint i = 0; i < options->values->len; i++) {
+        Option *option = &g_array_index(options->values, Option, i);
+
+        if (strncmp(option->key, prefix, length) != 0 || option->key[length] != '.') {
+            continue;
+        }
+        if (taken == NULL) {
+            g_autofree char *what = g_strdup_printf("%s, '%s'", options->what, prefix);
+
+            taken = optset_new(what);
+        }
+        option->asked = TRUE;
+        Option copy = {g_strdup(option->key + length + 1), g_strdup(option->value), FALSE};
+
+        g_array_append_val(taken->values, copy);
+    }
+    return taken;
 }
 
 const char *optset_need_string(OptSet *options, const char *key, GError **error)

@@ -16,6 +16,8 @@ typedef struct OptSet OptSet;
 OptSet *optset_parse(const char *what, const char *text, const char *implied, GError **error);
 /* From device_add's arguments. */
 OptSet *optset_from_json(const char *what, JsonObject *object, GError **error);
+/* An empty one, for optset_set_default(). */
+OptSet *optset_new(const char *what);
 void optset_free(OptSet *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OptSet, optset_free)
 
@@ -34,6 +36,10 @@ gboolean optset_bool(OptSet *options, const char *key, gboolean *value, GError *
 gboolean optset_uint(OptSet *options, const char *key, guint64 min, guint64 max, guint64 *value, GError **error);
 /* Bytes; suffix k, K, M, G, T (1024-based); default_unit multiplies a bare number (1 or 1 MiB). */
 gboolean optset_size(OptSet *options, const char *key, guint64 default_unit, guint64 *value, GError **error);
+/* Gives the key this value if it has none. */
+void optset_set_default(OptSet *options, const char *key, const char *value);
+/* What is given as "PREFIX.key" as a set of its own, with `key` (they count as asked for here); NULL: nothing. */
+OptSet *optset_take(OptSet *options, const char *prefix);
 /* Accepts without meaning for us: marks the key as asked for. */
 void optset_ignore(OptSet *options, const char *key);
 /* Fails "-device virtio-rng-pci: unknown property 'x'" if a key was never asked for. */

@@ -130,6 +130,8 @@ Rig *rig_new(void)
                            .devices = g_ptr_array_new(),
                            .event = on_event,
                            .event_data = rig};
+    rig->env.blocks = block_set_new(rig->env.objects);
+    rig->env.io = io_context_new_main();
     rig->env.pci = pci_bus_new(rig->env.ports, rig->env.mmio, rig->env.vm, &error);
     ck_assert_ptr_nonnull(rig->env.pci);
     return rig;
@@ -143,6 +145,8 @@ void rig_free(Rig *rig)
     pci_bus_free(rig->env.pci);
     io_bus_free(rig->env.mmio);
     io_bus_free(rig->env.ports);
+    block_set_free(rig->env.blocks);
+    io_context_free(rig->env.io);
     object_set_free(rig->env.objects);
     chardev_set_free(rig->env.chardevs);
     guest_memory_free(rig->memory);

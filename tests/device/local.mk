@@ -10,7 +10,7 @@ endif
 endif
 tests_device_libdevice_a_SOURCES = tests/device/driver.c tests/device/driver.h \
 	tests/device/hostile.c tests/device/hostile.h
-device_test_libs = tests/device/libdevice.a host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
+device_test_libs = tests/device/libdevice.a host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS) $(VMM_LIBS)
 tests_device_test_pc_board_LDADD = $(device_test_libs)
 tests_device_test_uart16550_LDADD = $(device_test_libs)
 tests_device_test_virtio_balloon_LDADD = $(device_test_libs)

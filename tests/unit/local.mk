@@ -6,7 +6,7 @@ check_PROGRAMS += tests/unit/test_agent_client tests/unit/test_command tests/uni
 endif
 if HAVE_CHECK
 if ENABLE_HOST_VMM
-check_PROGRAMS += tests/unit/test_acpi tests/unit/test_chardev tests/unit/test_guest_memory \
+check_PROGRAMS += tests/unit/test_acpi tests/unit/test_block tests/unit/test_chardev tests/unit/test_guest_memory \
 	tests/unit/test_loader tests/unit/test_options tests/unit/test_optset tests/unit/test_qmp_server
 endif
 endif
@@ -25,8 +25,9 @@ tests_unit_test_agent_client_LDADD = $(unit_test_libs)
 tests_unit_test_qmp_client_SOURCES = tests/unit/test_qmp_client.c $(scripted_server)
 tests_unit_test_qmp_client_LDADD = $(unit_test_libs)
 
-vmm_test_libs = host-vmm/libhostvmm.a $(unit_test_libs)
+vmm_test_libs = host-vmm/libhostvmm.a $(unit_test_libs) $(VMM_LIBS)
 tests_unit_test_acpi_LDADD = $(vmm_test_libs)
+tests_unit_test_block_LDADD = $(vmm_test_libs)
 tests_unit_test_chardev_LDADD = $(vmm_test_libs)
 tests_unit_test_guest_memory_LDADD = $(vmm_test_libs)
 tests_unit_test_loader_LDADD = $(vmm_test_libs)

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+host_vmm_libhostvmm_a_SOURCES += \
+	host-vmm/block/block.c host-vmm/block/block.h \
+	host-vmm/block/file.c \
+	host-vmm/block/file-lock.c host-vmm/block/file-lock.h \
+	host-vmm/block/io-context.c host-vmm/block/io-context.h \
+	host-vmm/block/io-ring.c host-vmm/block/io-ring.h \
+	host-vmm/block/iothread.c host-vmm/block/iothread.h \
+	host-vmm/block/range-lock.c host-vmm/block/range-lock.h \
+	host-vmm/block/raw.c
