@@ -46,6 +46,7 @@ struct Machine {
     Kvm *kvm;
     Loader *loader;
     Pc *pc;
+    KvmStats *vm_stats; /* NULL until asked for */
     CpuSet *cpus;
     gboolean ended; /* the quit function has been called */
 
@@ -514,6 +515,7 @@ void machine_free(Machine *machine)
     io_context_free(machine->env.io);
     object_set_free(machine->env.objects);
     interrupts_free(machine->env.vm);
+    kvm_stats_free(machine->vm_stats);
     kvm_free(machine->kvm);
     guest_memory_free(machine->env.memory);
     loader_free(machine->loader);
@@ -589,6 +591,26 @@ MachineVcpu machine_vcpu(const Machine *machine, guint index)
                                 .thread_id = vcpu_thread_id(vcpu),
                                 .id = cpu_set_id(machine->cpus, index)}
                 : (MachineVcpu){.present = FALSE};
+}
+
+const KvmStats *machine_vm_stats(Machine *machine, GError **error)
+{
+    if (!machine->vm_stats) {
+        machine->vm_stats = kvm_stats_open(kvm_vm_fd(machine->kvm), error);
+    }
+    return machine->vm_stats;
+}
+
+const KvmStats *machine_vcpu_stats(Machine *machine, guint index, GError **error)
+{
+    const Vcpu *vcpu = cpu_set_vcpu(machine->cpus, index);
+    g_return_val_if_fail(vcpu != NULL, NULL);
+    const KvmStats *stats = vcpu_stats(vcpu);
+    if (!stats) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                    "this host's KVM keeps no statistics of vCPUs");
+    }
+    return stats;
 }
 
 gboolean machine_plug_vcpu(Machine *machine, guint index, const char *id, GError **error)

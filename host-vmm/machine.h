@@ -7,6 +7,7 @@
 #pragma once
 
 #include "host-vmm/device.h"
+#include "host-vmm/kvm/kvm-stats.h"
 #include "host-vmm/machine-config.h"
 
 typedef struct Machine Machine;
@@ -54,6 +55,10 @@ typedef struct MachineVcpu {
 /* How many vCPUs there may be; numbers go by socket, core, thread. */
 guint machine_possible_vcpus(const Machine *machine);
 MachineVcpu machine_vcpu(const Machine *machine, guint index);
+/* What KVM counts of the VM, of a vCPU that is present. Owned by the machine. NULL and error where KVM has no
+ * statistics. */
+const KvmStats *machine_vm_stats(Machine *machine, GError **error);
+const KvmStats *machine_vcpu_stats(Machine *machine, guint index, GError **error);
 /* Adds vCPU `index` (-smp maxcpus= leaves room) and tells the guest. Events follow: ACPI_DEVICE_OST when the
  * guest has answered. */
 gboolean machine_plug_vcpu(Machine *machine, guint index, const char *id, GError **error);

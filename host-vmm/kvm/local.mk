@@ -2,6 +2,8 @@
 host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/kvm/kvm.c \
 	host-vmm/kvm/kvm.h \
+	host-vmm/kvm/kvm-stats.c \
+	host-vmm/kvm/kvm-stats.h \
 	host-vmm/kvm/vcpu.c \
 	host-vmm/kvm/vcpu-state.c \
 	host-vmm/kvm/vcpu-state.h \

@@ -20,6 +20,7 @@ struct Vcpu {
     int fd;
     struct kvm_run *run; /* shared with KVM; the vCPU thread's while it is in its loop */
     gsize run_size;
+    KvmStats *stats;     /* NULL where KVM has none */
     VcpuState *power_on; /* what vcpu_reset() brings back */
     GThread *thread;
     pthread_t pthread;
@@ -272,6 +273,8 @@ Vcpu *vcpu_new(const Kvm *kvm, const VcpuConfig *config, GError **error)
     if (!vcpu->power_on) {
         return NULL;
     }
+    /* Now: once the vCPU runs, KVM would have this wait until it leaves the guest. */
+    vcpu->stats = kvm_stats_open(vcpu->fd, NULL);
     vcpu->thread = g_thread_try_new("vcpu", vcpu_thread, vcpu, error);
     if (!vcpu->thread) {
         return NULL;
@@ -305,6 +308,7 @@ void vcpu_free(Vcpu *vcpu)
         g_mutex_unlock(&vcpu->lock);
         g_thread_join(vcpu->thread);
     }
+    kvm_stats_free(vcpu->stats);
     g_clear_pointer(&vcpu->power_on, vcpu_state_free);
     if (vcpu->run != MAP_FAILED) {
         munmap(vcpu->run, vcpu->run_size);
@@ -326,6 +330,11 @@ guint vcpu_index(const Vcpu *vcpu)
 int vcpu_thread_id(const Vcpu *vcpu)
 {
     return vcpu->thread_id;
+}
+
+const KvmStats *vcpu_stats(const Vcpu *vcpu)
+{
+    return vcpu->stats;
 }
 
 void vcpu_request_pause(Vcpu *vcpu)

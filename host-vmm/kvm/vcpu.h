@@ -10,6 +10,7 @@
 #include "host-vmm/bus/io-bus.h"
 #include "host-vmm/kvm/cpuid.h"
 #include "host-vmm/kvm/kvm.h"
+#include "host-vmm/kvm/kvm-stats.h"
 
 typedef struct Vcpu Vcpu;
 
@@ -48,6 +49,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Vcpu, vcpu_free)
 
 guint vcpu_index(const Vcpu *vcpu);
 int vcpu_thread_id(const Vcpu *vcpu); /* TID */
+/* What KVM counts of it; NULL where KVM does not. */
+const KvmStats *vcpu_stats(const Vcpu *vcpu);
 
 /* Asks the vCPU to stand still / to run; any thread but its own. */
 void vcpu_request_pause(Vcpu *vcpu);

@@ -19,8 +19,7 @@ static JsonObject *topology_props(const MachineConfig *config, guint index)
     return props;
 }
 
-/* Where QEMU has it in its object tree. Owned. */
-static char *qom_path(MachineVcpu vcpu, guint index)
+char *qmp_cpu_path(MachineVcpu vcpu, guint index)
 {
     return vcpu.id != NULL ? g_strdup_printf("/machine/peripheral/%s", vcpu.id)
                            : g_strdup_printf("/machine/unattached/device[%u]", index);
@@ -35,7 +34,7 @@ static void query_cpus_fast(CommandCall *call, JsonObject *arguments, gpointer d
         MachineVcpu vcpu = machine_vcpu(machine, i);
 
         if (vcpu.present) {
-            g_autofree char *path = qom_path(vcpu, i);
+            g_autofree char *path = qmp_cpu_path(vcpu, i);
             JsonObject *info = json_object_new();
 
             json_object_set_int_member(info, "thread-id", vcpu.thread_id);
@@ -62,7 +61,7 @@ static void query_hotpluggable_cpus(CommandCall *call, JsonObject *arguments, gp
         json_object_set_object_member(info, "props", topology_props(machine_config(machine), i));
         json_object_set_int_member(info, "vcpus-count", 1);
         if (vcpu.present) {
-            g_autofree char *path = qom_path(vcpu, i);
+            g_autofree char *path = qmp_cpu_path(vcpu, i);
 
             json_object_set_string_member(info, "qom-path", path);
         }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* commands-cpu: what device_add and device_del need to know of vCPUs. */
+/* commands-cpu: what other commands need to know of vCPUs. */
 #pragma once
 
 #include "host-vmm/qmp/commands.h"
+
+/* Where QEMU has a vCPU in its object tree. Owned. */
+char *qmp_cpu_path(MachineVcpu vcpu, guint index);
 
 gboolean qmp_is_cpu_type(const char *driver);
 /* device_add of a vCPU: socket-id, core-id, thread-id and id. */

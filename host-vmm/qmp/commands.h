@@ -19,6 +19,7 @@ extern const Command QMP_COMMANDS_CPU[];     /* vCPUs */
 extern const Command QMP_COMMANDS_DEVICE[];  /* adding and removing */
 extern const Command QMP_COMMANDS_BALLOON[]; /* the balloon */
 extern const Command QMP_COMMANDS_QOM[];     /* devices' properties */
+extern const Command QMP_COMMANDS_STATS[];   /* what KVM counts */
 extern const Command QMP_COMMANDS_CHAR[];    /* character devices */
 
 /* {"qemu": {"major", "minor", "micro"}, "package"}, owned: the greeting's and query-version's. */

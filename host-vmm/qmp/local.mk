@@ -6,6 +6,7 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/qmp/commands-monitor.c \
 	host-vmm/qmp/commands-machine.c \
 	host-vmm/qmp/commands-balloon.c \
+	host-vmm/qmp/commands-stats.c \
 	host-vmm/qmp/commands-qom.c \
 	host-vmm/qmp/commands-cpu.c \
 	host-vmm/qmp/commands-cpu.h \

@@ -112,6 +112,17 @@ gboolean machine_unplug_vcpu(Machine *machine, guint index, GError **error)
     return TRUE;
 }
 
+const KvmStats *machine_vm_stats(Machine *machine, GError **error)
+{
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "KVM: it has no statistics");
+    return NULL;
+}
+
+const KvmStats *machine_vcpu_stats(Machine *machine, guint index, GError **error)
+{
+    return machine_vm_stats(machine, error);
+}
+
 DeviceEnv *machine_device_env(Machine *machine)
 {
     return &machine->env;
