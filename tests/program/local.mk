@@ -15,3 +15,9 @@ EXTRA_DIST += tests/program/vmm_monitor.py \
 	tests/program/vmm-probe.test \
 	tests/program/vmm-qmp.test \
 	tests/program/vmm-terminal.test
+
+# virt-what: each .case describes a root and what is to be found in it.
+EXTRA_DIST += tests/program/virt_what_roots.py tests/program/virt-what-fetch tests/program/virt-what \
+	tests/program/virt-what-facts.test \
+	tests/program/virt-what-peers.test \
+	tests/program/virt-what-upstream.test
