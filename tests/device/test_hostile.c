@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/device/hostile.h"
+#include "tests/check-run.h"
 
 #define SCRIPTS     4000
 #define MAX_SCRIPT  600
@@ -75,9 +76,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite());
 }

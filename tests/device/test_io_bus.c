@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "host-vmm/bus/io-bus.h"
+#include "tests/check-run.h"
 
 typedef struct Probe {
     guint64 offset, value;
@@ -244,9 +245,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite());
 }

@@ -9,6 +9,7 @@
 #include "host-vmm/hw/cpu-hotplug.h"
 #include "host-vmm/hw/pc.h"
 #include "tests/device/driver.h"
+#include "tests/check-run.h"
 
 static Rig *rig;
 static Pc *pc;
@@ -357,9 +358,5 @@ int main(void)
     tcase_add_test(tcase, bridges_are_identified);
     tcase_add_test(tcase, any_access_is_harmless);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

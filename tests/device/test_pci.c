@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/device/driver.h"
+#include "tests/check-run.h"
 
 #define MESSAGE_BASE 0xfee00000u
 
@@ -615,9 +616,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite());
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/device/driver.h"
+#include "tests/check-run.h"
 
 #define COM1 0x3f8
 #define IRQ  4
@@ -234,9 +235,5 @@ int main(void)
     tcase_add_test(tcase, ports_are_limited_and_do_not_overlap);
     tcase_add_test(tcase, any_access_is_harmless);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

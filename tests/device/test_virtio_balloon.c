@@ -5,6 +5,7 @@
 
 #include "host-vmm/virtio/virtio-balloon.h"
 #include "tests/device/driver.h"
+#include "tests/check-run.h"
 
 #define DRIVER_BASE 0x100000
 #define PAGES_BASE  (8u << 20) /* guest memory that the tests give away */
@@ -312,9 +313,5 @@ int main(void)
     tcase_add_test(tcase, random_rings);
     tcase_add_test(tcase, one_balloon_a_machine);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

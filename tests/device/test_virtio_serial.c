@@ -9,6 +9,7 @@
 
 #include "host-vmm/virtio/virtio-serial.h"
 #include "tests/device/driver.h"
+#include "tests/check-run.h"
 
 #define DRIVER_BASE 0x100000
 #define BASICS      (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_INDIRECT_DESC | 1ull << VIRTIO_F_EVENT_IDX)
@@ -792,9 +793,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite());
 }

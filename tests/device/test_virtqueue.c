@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host-vmm/virtio/virtqueue.h"
+#include "tests/check-run.h"
 
 #define RAM   (1u << 20)
 #define SIZE  8
@@ -467,9 +468,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite());
 }

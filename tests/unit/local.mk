@@ -10,6 +10,7 @@ check_PROGRAMS += tests/unit/test_acpi tests/unit/test_block tests/unit/test_cha
 	tests/unit/test_loader tests/unit/test_options tests/unit/test_optset tests/unit/test_qmp_server
 endif
 endif
+EXTRA_DIST += tests/check-run.h
 unit_test_libs = lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
 malformed = tests/unit/malformed.c tests/unit/malformed.h
 tests_unit_test_command_SOURCES = tests/unit/test_command.c $(malformed)

@@ -5,6 +5,7 @@
 
 #include "host-vmm/boot/acpi.h"
 #include "host-vmm/boot/aml.h"
+#include "tests/check-run.h"
 
 static guint8 sum(const guint8 *data, gsize length)
 {
@@ -182,9 +183,5 @@ int main(void)
     tcase_add_test(tcase, aml_terms_are_encoded_as_specified);
     tcase_add_test(tcase, too_little_memory_is_an_error);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

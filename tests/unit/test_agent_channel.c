@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* guest-agent/channel over socket pairs and a FIFO */
 #include "guest-agent/channel.h"
+#include "tests/check-run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -325,9 +326,5 @@ int main(void)
     tcase_add_test(tcase, data_with_a_hangup_leaves_the_end_in_doubt);
     tcase_add_test(tcase, a_plain_file_is_refused);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

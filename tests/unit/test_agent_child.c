@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* guest-agent/child: real processes */
 #include "guest-agent/child.h"
+#include "tests/check-run.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -258,9 +259,5 @@ int main(void)
     tcase_add_test(tcase, a_script_without_its_first_line_runs);
     tcase_add_test(tcase, one_let_go_is_reaped);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

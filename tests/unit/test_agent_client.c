@@ -5,6 +5,7 @@
 
 #include "lib/agent-client.h"
 #include "tests/unit/scripted-server.h"
+#include "tests/check-run.h"
 
 #define LONG_MS  10000 /* for what must not run out */
 #define SHORT_MS 100   /* for what must */
@@ -319,8 +320,6 @@ int main(void)
 {
     Suite *suite = suite_create("agent-client");
     TCase *all = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_set_timeout(all, 60);
     tcase_add_test(all, synchronises);
@@ -331,8 +330,5 @@ int main(void)
     tcase_add_test(all, endless_reply);
     tcase_add_test(all, asynchronous);
     suite_add_tcase(suite, all);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

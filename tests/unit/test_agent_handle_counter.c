@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* guest-agent/handle-counter */
 #include "guest-agent/handle-counter.h"
+#include "tests/check-run.h"
 
 #include <check.h>
 #include <glib/gstdio.h>
@@ -98,9 +99,5 @@ int main(void)
     tcase_add_test(tcase, begins_anew_with_a_file_that_makes_no_sense);
     tcase_add_test(tcase, works_without_a_folder);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* guest-agent/os-release */
 #include "guest-agent/os-release.h"
+#include "tests/check-run.h"
 
 #include <check.h>
 #include <glib/gstdio.h>
@@ -72,9 +73,5 @@ int main(void)
     tcase_add_test(tcase, survives_broken_quoting_and_bytes);
     tcase_add_test(tcase, the_environment_names_the_file);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

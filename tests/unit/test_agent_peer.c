@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* guest-agent/peer: the order of requests, and what a slow one may hold up */
 #include "guest-agent/peer.h"
+#include "tests/check-run.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -190,9 +191,5 @@ int main(void)
     tcase_add_test(tcase, a_reply_to_a_peer_that_has_gone_is_dropped);
     tcase_add_test(tcase, a_flood_without_reading_is_not_served_on_credit);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

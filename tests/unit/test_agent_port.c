@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* guest-agent/port */
 #include "guest-agent/port.h"
+#include "tests/check-run.h"
 
 #include <check.h>
 #include <glib/gstdio.h>
@@ -134,9 +135,5 @@ int main(void)
     tcase_add_test(tcase, a_name_without_a_node_is_not_there);
     tcase_add_test(tcase, tells_when_folders_and_the_node_come_and_come_again);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

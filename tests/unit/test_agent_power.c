@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* guest-agent/power: which command shuts a guest down, with made-up guests in a folder. Nothing is run. */
 #include "guest-agent/power.h"
+#include "tests/check-run.h"
 
 #include <check.h>
 #include <glib/gstdio.h>
@@ -128,9 +129,5 @@ int main(void)
     tcase_add_test(tcase, a_shell_as_init_does_not_listen_to_busybox);
     tcase_add_test(tcase, nothing_there_leaves_the_kernel);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "host-vmm/block/block.h"
+#include "tests/check-run.h"
 
 #define IMAGE (1u << 20)
 
@@ -505,9 +506,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite());
 }

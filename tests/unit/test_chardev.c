@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "host-vmm/char/chardev.h"
+#include "tests/check-run.h"
 
 /* ---- a front end that remembers ---- */
 
@@ -760,8 +761,6 @@ int main(void)
 {
     Suite *suite = suite_create("chardev");
     TCase *tcase = tcase_create("chardev");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tcase, 30);
     tcase_add_checked_fixture(tcase, setup, teardown);
@@ -783,9 +782,5 @@ int main(void)
     tcase_add_test(tcase, shorthand);
     tcase_add_test(tcase, standard_streams);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite);
 }

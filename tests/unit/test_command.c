@@ -5,6 +5,7 @@
 
 #include "lib/command.h"
 #include "tests/unit/malformed.h"
+#include "tests/check-run.h"
 
 typedef struct Peer {
     GString *text;
@@ -685,8 +686,6 @@ int main(void)
     Suite *suite = suite_create("command");
     TCase *agent = tcase_create("agent");
     TCase *qmp = tcase_create("qmp");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(agent, setup, teardown);
     tcase_add_test(agent, replies);
@@ -712,8 +711,5 @@ int main(void)
     tcase_add_test(qmp, qmp_events);
     suite_add_tcase(suite, agent);
     suite_add_tcase(suite, qmp);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "host-vmm/memory/guest-memory.h"
+#include "tests/check-run.h"
 
 #define MIB (1ull << 20)
 #define GIB (1ull << 30)
@@ -100,9 +101,5 @@ int main(void)
     tcase_add_test(tcase, read_and_write_check_their_range);
     tcase_add_test(tcase, more_than_the_host_has_is_refused);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

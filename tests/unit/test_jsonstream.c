@@ -7,6 +7,7 @@
 
 #include "lib/jsonstream.h"
 #include "tests/unit/malformed.h"
+#include "tests/check-run.h"
 
 /* Values and errors as lines: "= {...}" and "! message". */
 typedef struct Log {
@@ -680,8 +681,6 @@ int main(void)
     TCase *reading = tcase_create("reading");
     TCase *bounds = tcase_create("bounds");
     TCase *writing = tcase_create("writing");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(reading, values);
     tcase_add_test(reading, numbers);
@@ -712,8 +711,5 @@ int main(void)
     suite_add_tcase(suite, reading);
     suite_add_tcase(suite, bounds);
     suite_add_tcase(suite, writing);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host-vmm/boot/loader-private.h"
+#include "tests/check-run.h"
 
 #define MIB        (1ull << 20)
 #define CODE_SIZE  4096u
@@ -322,9 +323,5 @@ int main(void)
     tcase_add_loop_test(tcase, bad_elf_files_are_refused, 0, 11);
     tcase_add_test(tcase, truncated_elf_is_refused);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

@@ -8,6 +8,7 @@
 #include <glib/gstdio.h>
 
 #include "lib/log.h"
+#include "tests/check-run.h"
 
 /* Each test is a process of its own (Check forks): log_open() is for once. */
 static char *folder;
@@ -186,10 +187,7 @@ int main(void)
 {
     Suite *suite = suite_create("log");
     TCase *all = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
-    srunner_set_fork_status(runner, CK_FORK);
     tcase_add_checked_fixture(all, setup, teardown);
     tcase_add_test(all, levels_quiet);
     tcase_add_test(all, levels_normal);
@@ -201,8 +199,5 @@ int main(void)
     tcase_add_test(all, cannot_be_opened);
     tcase_add_test(all, threads_do_not_mix_lines);
     suite_add_tcase(suite, all);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

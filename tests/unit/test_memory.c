@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/memory.h"
+#include "tests/check-run.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HAS_OWN_HEAP 1
@@ -86,15 +87,10 @@ int main(void)
 {
     Suite *suite = suite_create("memory");
     TCase *all = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_set_timeout(all, 30);
     tcase_add_test(all, given_back_now);
     tcase_add_test(all, given_back_later);
     suite_add_tcase(suite, all);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

@@ -5,6 +5,7 @@
 #include "host-vmm/device.h"
 #include "host-vmm/machine-config.h"
 #include "host-vmm/object.h"
+#include "tests/check-run.h"
 
 /* The lists behind "-device help" and "-object help". */
 static const DeviceType device = {"a-device", "its-alias", "PCI", "for the test", NULL};
@@ -321,8 +322,6 @@ int main(void)
 {
     Suite *suite = suite_create("options");
     TCase *tcase = tcase_create("options");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, defaults);
     tcase_add_test(tcase, simple_values);
@@ -335,9 +334,5 @@ int main(void)
     tcase_add_test(tcase, no_kernel);
     tcase_add_test(tcase, help);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite);
 }

@@ -4,6 +4,7 @@
 
 #include "host-vmm/optset.h"
 #include "lib/jsonstream.h"
+#include "tests/check-run.h"
 
 static OptSet *parsed(const char *text, const char *implied)
 {
@@ -236,8 +237,6 @@ int main(void)
 {
     Suite *suite = suite_create("optset");
     TCase *tcase = tcase_create("optset");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, comma_syntax);
     tcase_add_test(tcase, first_word);
@@ -250,9 +249,5 @@ int main(void)
     tcase_add_test(tcase, numbers);
     tcase_add_test(tcase, sizes);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "lib/qmp-client.h"
 #include "tests/unit/scripted-server.h"
+#include "tests/check-run.h"
 
 #define LONG_MS  10000 /* for what must not run out */
 #define SHORT_MS 100   /* for what must */
@@ -617,8 +618,6 @@ int main(void)
 {
     Suite *suite = suite_create("qmp-client");
     TCase *all = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_set_timeout(all, 60);
     tcase_add_test(all, answers);
@@ -636,8 +635,5 @@ int main(void)
     tcase_add_test(all, closed_by_end_handler);
     tcase_add_test(all, own_context);
     suite_add_tcase(suite, all);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }

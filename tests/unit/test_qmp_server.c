@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "host-vmm/qmp/server.h"
+#include "tests/check-run.h"
 
 /* ---- the machine ---- */
 
@@ -482,8 +483,6 @@ int main(void)
 {
     Suite *suite = suite_create("qmp_server");
     TCase *tcase = tcase_create("qmp_server");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, setup, teardown);
@@ -496,9 +495,5 @@ int main(void)
     tcase_add_test(tcase, stream);
     tcase_add_test(tcase, bad_monitors);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite);
 }

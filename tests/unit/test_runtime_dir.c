@@ -8,6 +8,7 @@
 #include <glib/gstdio.h>
 
 #include "lib/runtime-dir.h"
+#include "tests/check-run.h"
 
 static char *base; /* a folder of this test */
 
@@ -187,8 +188,6 @@ int main(void)
 {
     Suite *suite = suite_create("runtime-dir");
     TCase *all = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(all, setup, teardown);
     tcase_add_test(all, which_folder);
@@ -198,8 +197,5 @@ int main(void)
     tcase_add_test(all, guest_paths);
     tcase_add_test(all, listing);
     suite_add_tcase(suite, all);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return check_run(suite);
 }
