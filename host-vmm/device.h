@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "host-vmm/block/block.h"
+#include "host-vmm/block/drive.h"
 #include "host-vmm/bus/io-bus.h"
 #include "host-vmm/bus/pci.h"
 #include "host-vmm/bus/vm-ops.h"
@@ -30,7 +30,9 @@ typedef struct DeviceEnv {
     ChardevSet *chardevs;
     ObjectSet *objects;
     BlockSet *blocks;
+    DriveSet *drives;
     IoContext *io; /* the main thread's */
+    guint vcpus;   /* as many as there may be: for a queue each */
     GPtrArray *devices; /* of Device*, in order of creation, owned */
     DeviceEventFunc event;
     gpointer event_data;
@@ -61,6 +63,9 @@ struct Device {
     char *id; /* NULL if it has none */
     PciDevice *pci; /* its function on the PCI bus, or NULL */
     void (*reset)(Device *device); /* machine reset: to power-on state; vCPUs are stopped. May be NULL */
+    /* Finish what is in flight, begin nothing (vCPUs are stopped already); go on. May be NULL. */
+    void (*pause)(Device *device);
+    void (*resume)(Device *device);
     void (*destroy)(Device *device); /* frees everything, the struct too */
 };
 

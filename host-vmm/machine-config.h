@@ -26,6 +26,7 @@ typedef struct MachineConfig {
     GPtrArray *objects;  /* OptSet of each -object, in order */
     GPtrArray *chardevs; /* OptSet of each -chardev */
     GPtrArray *blockdevs; /* OptSet of each -blockdev */
+    GPtrArray *drives;   /* OptSet of each -drive */
     GPtrArray *devices;  /* OptSet of each -device */
     GPtrArray *serials;  /* char* of each -serial */
     GPtrArray *monitors; /* OptSet of each -mon; a -qmp X is {chardev=compat_monitorN} with X in qmps */

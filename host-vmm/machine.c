@@ -27,6 +27,7 @@ typedef enum {
     REQUEST_GUEST_RESET,
     REQUEST_GUEST_POWER_OFF,
     REQUEST_STOP_ON_ERROR,
+    REQUEST_STOP_ON_IO_ERROR,
     REQUEST_EJECT_VCPU,
     REQUEST_VCPU_REPORT,
 } RequestKind;
@@ -64,6 +65,7 @@ static const char *const state_names[] = {
     [MACHINE_PRELAUNCH] = "prelaunch",
     [MACHINE_RUNNING] = "running",
     [MACHINE_PAUSED] = "paused",
+    [MACHINE_IO_ERROR] = "io-error",
     [MACHINE_SHUTDOWN] = "shutdown",
     [MACHINE_INTERNAL_ERROR] = "internal-error",
 };
@@ -98,6 +100,11 @@ static void post_request(Machine *machine, Request request)
 static void post(Machine *machine, RequestKind kind, const char *text, JsonObject *data)
 {
     post_request(machine, (Request){.kind = kind, .text = g_strdup(text), .data = data});
+}
+
+static void on_io_error(gpointer user_data)
+{
+    post(user_data, REQUEST_STOP_ON_IO_ERROR, NULL, NULL);
 }
 
 static void on_device_event(const char *name, JsonObject *data, gpointer user_data)
@@ -168,10 +175,33 @@ static void stand_still(Machine *machine)
     cpu_set_wait_parked(machine->cpus);
 }
 
+static void pause_devices(Machine *machine)
+{
+    for (guint i = 0; i < machine->env.devices->len; i++) {
+        Device *device = machine->env.devices->pdata[i];
+        if (device->pause) {
+            device->pause(device);
+        }
+    }
+}
+
+static void resume_devices(Machine *machine)
+{
+    for (guint i = 0; i < machine->env.devices->len; i++) {
+        Device *device = machine->env.devices->pdata[i];
+        if (device->resume) {
+            device->resume(device);
+        }
+    }
+}
+
 static void stop_in_state(Machine *machine, MachineState state)
 {
     gboolean was_running = machine->state == MACHINE_RUNNING;
     stand_still(machine);
+    if (was_running) {
+        pause_devices(machine);
+    }
     machine->state = state;
     if (was_running) {
         emit(machine, "STOP", NULL);
@@ -339,6 +369,11 @@ static void handle_request(Machine *machine, Request *request)
     case REQUEST_STOP_ON_ERROR:
         stop_on_error(machine, request->text);
         break;
+    case REQUEST_STOP_ON_IO_ERROR:
+        if (machine->state == MACHINE_RUNNING) {
+            stop_in_state(machine, MACHINE_IO_ERROR);
+        }
+        break;
     case REQUEST_EJECT_VCPU:
         eject_vcpu(machine, request->vcpu);
         break;
@@ -429,11 +464,28 @@ static gboolean create_objects_and_devices(Machine *machine, GError **error)
             return FALSE;
         }
     }
+    g_autoptr(GPtrArray) drive_devices = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < config->drives->len; i++) {
+        char *device = NULL;
+        if (!drive_set_add(machine->env.drives, config->drives->pdata[i], &device, error)) {
+            return FALSE;
+        }
+        if (device) {
+            g_ptr_array_add(drive_devices, device);
+        }
+    }
     if (!create_serial_ports(machine, error)) {
         return FALSE;
     }
     for (guint i = 0; i < config->devices->len; i++) {
         if (!device_create(&machine->env, config->devices->pdata[i], error)) {
+            return FALSE;
+        }
+    }
+    /* Last, so that they do not take the place that another device asks for. */
+    for (guint i = 0; i < drive_devices->len; i++) {
+        g_autoptr(OptSet) options = optset_parse("-drive", drive_devices->pdata[i], "driver", error);
+        if (!options || !device_create(&machine->env, options, error)) {
             return FALSE;
         }
     }
@@ -488,6 +540,9 @@ Machine *machine_new(const MachineConfig *config, ChardevSet *chardevs, GError *
     machine->env.objects = object_set_new();
     machine->env.blocks = block_set_new(machine->env.objects);
     machine->env.io = io_context_new_main();
+    DriveEnv drive_env = {.event = on_device_event, .io_error = on_io_error, .user_data = machine};
+    machine->env.drives = drive_set_new(machine->env.blocks, machine->env.objects, &drive_env);
+    machine->env.vcpus = config->sockets * config->cores * config->threads;
     machine->env.devices = g_ptr_array_new();
     machine->env.event = on_device_event;
     machine->env.event_data = machine;
@@ -511,6 +566,7 @@ void machine_free(Machine *machine)
     g_clear_pointer(&machine->env.pci, pci_bus_free);
     g_clear_pointer(&machine->env.mmio, io_bus_free);
     g_clear_pointer(&machine->env.ports, io_bus_free);
+    drive_set_free(machine->env.drives);
     block_set_free(machine->env.blocks);
     io_context_free(machine->env.io);
     object_set_free(machine->env.objects);
@@ -551,6 +607,7 @@ gboolean machine_resume(Machine *machine, GError **error)
     if (machine->state != MACHINE_RUNNING && !machine->ended) {
         machine->state = MACHINE_RUNNING;
         emit(machine, "RESUME", NULL);
+        resume_devices(machine);
         cpu_set_resume(machine->cpus);
     }
     return TRUE;

@@ -17,6 +17,7 @@ typedef enum {
     MACHINE_PRELAUNCH, /* -S, before the first cont */
     MACHINE_RUNNING,
     MACHINE_PAUSED,
+    MACHINE_IO_ERROR, /* a disk's error stopped it (werror, rerror); resuming tries again */
     MACHINE_SHUTDOWN,       /* the guest powered off and -no-shutdown keeps us */
     MACHINE_INTERNAL_ERROR, /* KVM could not go on; paused with the reason logged */
 } MachineState;

@@ -19,11 +19,16 @@ static GSourceFuncs notifier_funcs = {.dispatch = dispatch};
 
 Notifier *notifier_new(NotifierFunc func, gpointer user_data)
 {
+    return notifier_new_in(NULL, func, user_data);
+}
+
+Notifier *notifier_new_in(GMainContext *context, NotifierFunc func, gpointer user_data)
+{
     GSource *source = g_source_new(&notifier_funcs, sizeof(Notifier));
     Notifier *notifier = (Notifier *)source;
     notifier->func = func;
     notifier->user_data = user_data;
-    g_source_attach(source, NULL);
+    g_source_attach(source, context);
     return notifier;
 }
 

@@ -11,5 +11,7 @@ typedef struct Notifier Notifier;
 typedef void (*NotifierFunc)(gpointer user_data);
 
 Notifier *notifier_new(NotifierFunc func, gpointer user_data);
-void notifier_free(Notifier *notifier); /* main thread; func is not called any more */
+/* The same on the thread that runs this context. */
+Notifier *notifier_new_in(GMainContext *context, NotifierFunc func, gpointer user_data);
+void notifier_free(Notifier *notifier); /* on that thread; func is not called any more */
 void notifier_signal(Notifier *notifier);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host-vmm/block/iothread.h"
+#include "host-vmm/block/throttle-group.h"
 #include "host-vmm/virtio/rng-backend.h"
 
 struct ObjectSet {
@@ -12,6 +13,7 @@ struct ObjectSet {
 
 static const ObjectType *const types[] = {
     &iothread_type,
+    &throttle_group_type,
     &rng_builtin_type,
     &rng_random_type,
     NULL,

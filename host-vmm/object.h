@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * object: -object: host ends that are not byte streams, by id (rng-random, iothread).
+ * object: -object: host ends that are not byte streams, by id (rng-random, iothread, throttle-group).
  */
 #pragma once
 

@@ -49,6 +49,7 @@ void machine_config_free(MachineConfig *config)
     g_ptr_array_unref(config->objects);
     g_ptr_array_unref(config->chardevs);
     g_ptr_array_unref(config->blockdevs);
+    g_ptr_array_unref(config->drives);
     g_ptr_array_unref(config->devices);
     g_ptr_array_unref(config->serials);
     g_ptr_array_unref(config->monitors);
@@ -71,6 +72,7 @@ static MachineConfig *config_new(void)
     config->objects = g_ptr_array_new_with_free_func(free_options);
     config->chardevs = g_ptr_array_new_with_free_func(free_options);
     config->blockdevs = g_ptr_array_new_with_free_func(free_options);
+    config->drives = g_ptr_array_new_with_free_func(free_options);
     config->devices = g_ptr_array_new_with_free_func(free_options);
     config->serials = g_ptr_array_new_with_free_func(g_free);
     config->monitors = g_ptr_array_new_with_free_func(free_options);
@@ -413,6 +415,16 @@ static gboolean take_blockdev(Parse *parse, const Row *row, const char *value, G
     return options != NULL;
 }
 
+static gboolean take_drive(Parse *parse, const Row *row, const char *value, GError **error)
+{
+    OptSet *options = parse_options(row, value, NULL, error);
+
+    if (options != NULL) {
+        g_ptr_array_add(parse->config->drives, options);
+    }
+    return options != NULL;
+}
+
 static gboolean take_device(Parse *parse, const Row *row, const char *value, GError **error)
 {
     OptSet *options;
@@ -522,7 +534,9 @@ static const Row rows[] = {
     {"append", "TEXT", take_text, "kernel command line", OFFSET(append)},
     {"chardev", "BACKEND,id=ID[,...]", take_chardev, "character device: socket, pty, stdio, file or null"},
     {"blockdev", "DRIVER,node-name=NAME[,...]", take_blockdev,
-     "a node of a disk image: file, host_device, raw; in JSON or with dots (file.filename=PATH)"},
+     "a node of a disk image: file, host_device, raw, throttle; in JSON or with dots (file.filename=PATH)"},
+    {"drive", "file=PATH,if=virtio|none[,id=ID][,format=FORMAT][,...]", take_drive,
+     "a disk image in short, with its cache mode and throttling; if=virtio: and a virtio-blk-pci for it"},
     {"device", "DRIVER[,id=ID][,...]", take_device, "a device; -device help lists them"},
     {"object", "TYPE,id=ID[,...]", take_object, "an object for devices; -object help lists them"},
     {"serial", "DEV", take_serial,

@@ -19,10 +19,7 @@ struct BlockSet {
 };
 
 const BlockDriver *const block_drivers[] = {
-    &block_driver_file,
-    &block_driver_host_device,
-    &block_driver_raw,
-    NULL,
+    &block_driver_file, &block_driver_host_device, &block_driver_raw, &block_driver_throttle, NULL,
 };
 
 static gboolean fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -280,16 +277,21 @@ static void discard_node(BlockNode *node)
     unref(node);
 }
 
-BlockNode *block_set_add(BlockSet *set, OptSet *options, GError **error)
+BlockNode *block_set_add_unnamed(BlockSet *set, OptSet *options, GError **error)
 {
-    if (optset_need_string(options, "node-name", error) == NULL)
-        return NULL;
     BlockNode *node = open_node(set, options, 0, error);
     if (node != NULL) {
         node->named = TRUE;
         node->references = 1;
     }
     return node;
+}
+
+BlockNode *block_set_add(BlockSet *set, OptSet *options, GError **error)
+{
+    return optset_need_string(options, "node-name", error) != NULL
+               ? block_set_add_unnamed(set, options, error)
+               : NULL;
 }
 
 static const char *on_off(gboolean value)

@@ -111,6 +111,8 @@ ObjectSet *block_set_objects(BlockSet *set);
 /* -blockdev / blockdev-add: "driver" and "node-name" are needed; children by node-name or in line
  * ("file.driver=…"). */
 BlockNode *block_set_add(BlockSet *set, OptSet *options, GError **error);
+/* The same without a name: of -drive. */
+BlockNode *block_set_add_unnamed(BlockSet *set, OptSet *options, GError **error);
 BlockNode *block_set_find(BlockSet *set, const char *name);
 /* blockdev-del: an error while it is in use. */
 gboolean block_set_remove(BlockSet *set, const char *name, GError **error);
@@ -163,3 +165,4 @@ extern const BlockDriver *const block_drivers[];
 extern const BlockDriver block_driver_file;
 extern const BlockDriver block_driver_host_device;
 extern const BlockDriver block_driver_raw;
+extern const BlockDriver block_driver_throttle;

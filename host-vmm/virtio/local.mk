@@ -6,6 +6,7 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/virtio/rng-backend.c host-vmm/virtio/rng-backend.h \
 	host-vmm/virtio/virtio-balloon.c \
 	host-vmm/virtio/virtio-balloon.h \
+	host-vmm/virtio/virtio-blk.c host-vmm/virtio/virtio-blk.h \
 	host-vmm/virtio/virtio-rng.c host-vmm/virtio/virtio-rng.h \
 	host-vmm/virtio/virtio-serial.c host-vmm/virtio/virtio-serial.h \
 	host-vmm/virtio/virtio-serial-port.c host-vmm/virtio/virtio-serial-private.h

@@ -138,10 +138,9 @@ void virtio_device_fail(VirtioDevice *device, const char *why)
         device->transport_ops->config_interrupt(device->transport);
 }
 
-void virtio_device_reset(VirtioDevice *device)
+void virtio_device_finish_reset(VirtioDevice *device)
 {
-    device->resets++;
-    device->running = FALSE;
+    device->resetting = FALSE;
     device->status = 0;
     device->driver_features = 0;
     if (device->ops->reset != NULL)
@@ -149,6 +148,17 @@ void virtio_device_reset(VirtioDevice *device)
     for (guint i = 0; i < device->queue_count; i++)
         virtqueue_reset(&device->queues[i].ring);
     device->transport_ops->sync_doorbells(device->transport);
+}
+
+void virtio_device_reset(VirtioDevice *device)
+{
+    if (device->resetting)
+        return;
+    device->resets++;
+    device->running = FALSE;
+    device->resetting = device->ops->quiesce != NULL && !device->ops->quiesce(device);
+    if (!device->resetting)
+        virtio_device_finish_reset(device);
 }
 
 /* Section 2.2: no feature that was not offered, and VERSION_1 is needed. */
@@ -188,6 +198,8 @@ void virtio_device_set_status(VirtioDevice *device, guint8 status)
         virtio_device_reset(device);
         return;
     }
+    if (device->resetting)
+        return;
     /* A driver only ever adds bits (section 2.1.1); NEEDS_RESET is ours. */
     guint8 added = status & DRIVERS_BITS & (guint8)~device->status;
     if ((added & VIRTIO_STATUS_FEATURES_OK) != 0 && !features_are_acceptable(device))
@@ -226,7 +238,7 @@ void virtio_device_enable_queue(VirtioDevice *device, guint index)
 {
     VirtQueue *ring = &device->queues[index].ring;
     g_autoptr(GError) error = NULL;
-    if (ring->enabled)
+    if (ring->enabled || device->resetting)
         return;
     ring->indirect = has_feature(device, VIRTIO_F_INDIRECT_DESC);
     ring->event_idx = has_feature(device, VIRTIO_F_EVENT_IDX);

@@ -38,6 +38,9 @@ typedef struct VirtioDevice VirtioDevice;
 typedef struct VirtioOps {
     /* The driver has set DRIVER_OK. */
     void (*start)(VirtioDevice *device);
+    /* A reset begins, no queue is served any more: whether nothing touches the guest's memory now. FALSE: the device
+     * calls virtio_device_finish_reset() when that is so; the driver sees a status other than 0 until then. NULL: always. */
+    gboolean (*quiesce)(VirtioDevice *device);
     /* The driver resets, or the machine: forget all elements held. Also called when never started. */
     void (*reset)(VirtioDevice *device);
     /* The driver has put something into a queue that virtio_device_serve() was called for. On the context's
@@ -74,6 +77,7 @@ struct VirtioDevice {
     guint64 host_features, driver_features;
     guint8 status;
     gboolean running;  /* DRIVER_OK and not broken */
+    gboolean resetting; /* between quiesce() that said FALSE and virtio_device_finish_reset() */
     guint resets;      /* counts them */
     guint8 generation; /* of the configuration */
     guint8 *config;
@@ -106,6 +110,9 @@ void virtio_device_kick(VirtioDevice *device, guint index);
 void virtio_device_config_changed(VirtioDevice *device);
 /* The driver did what cannot be: DEVICE_NEEDS_RESET, and all queues rest until then. */
 void virtio_device_fail(VirtioDevice *device, const char *why);
+
+/* Ends the reset that quiesce() has put off. */
+void virtio_device_finish_reset(VirtioDevice *device);
 
 /* ---- for a transport; all with the lock held ---- */
 

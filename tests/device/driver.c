@@ -108,7 +108,14 @@ static void on_event(const char *name, JsonObject *data, gpointer user_data)
     g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
     json_node_take_object(node, data);
     g_autofree char *text = json_to_string(node, FALSE);
+    g_mutex_lock(&rig->events_lock);
     g_ptr_array_add(rig->events, g_strdup_printf("%s %s", name, text));
+    g_mutex_unlock(&rig->events_lock);
+}
+
+static void on_io_error(gpointer user_data)
+{
+    g_atomic_int_inc(&((Rig *)user_data)->io_errors);
 }
 
 Rig *rig_new(void)
@@ -132,6 +139,9 @@ Rig *rig_new(void)
                            .event_data = rig};
     rig->env.blocks = block_set_new(rig->env.objects);
     rig->env.io = io_context_new_main();
+    DriveEnv drive_env = {.event = on_event, .io_error = on_io_error, .user_data = rig};
+    rig->env.drives = drive_set_new(rig->env.blocks, rig->env.objects, &drive_env);
+    rig->env.vcpus = 1;
     rig->env.pci = pci_bus_new(rig->env.ports, rig->env.mmio, rig->env.vm, &error);
     ck_assert_ptr_nonnull(rig->env.pci);
     return rig;
@@ -145,6 +155,7 @@ void rig_free(Rig *rig)
     pci_bus_free(rig->env.pci);
     io_bus_free(rig->env.mmio);
     io_bus_free(rig->env.ports);
+    drive_set_free(rig->env.drives);
     block_set_free(rig->env.blocks);
     io_context_free(rig->env.io);
     object_set_free(rig->env.objects);
@@ -253,7 +264,8 @@ void rig_wait(gboolean (*done)(gpointer user_data), gpointer user_data)
     gboolean timed_out = FALSE;
     guint timer = g_timeout_add_seconds(WAIT_SECONDS, on_timeout, &timed_out);
     while (!done(user_data) && !timed_out)
-        g_main_context_iteration(NULL, TRUE);
+        if (!g_main_context_iteration(NULL, FALSE))
+            g_usleep(WAIT_STEP_US); /* another thread may be at it */
     g_source_remove(timer);
     ck_assert_msg(!timed_out, "waited for too long");
 }

@@ -12,6 +12,7 @@
 #define FAKE_GSIS    128
 #define FAKE_FIRST   24 /* GSIs that msi_add gives out */
 #define FAKE_IRQFDS  128
+#define WAIT_STEP_US 100
 #define WAIT_SECONDS 10 /* a test that waits longer has failed */
 
 typedef struct FakeDoorbell {
@@ -42,6 +43,8 @@ typedef struct Rig {
     DeviceEnv env;
     GuestMemory *memory;
     GPtrArray *events; /* "NAME {json}" */
+    GMutex events_lock;
+    int io_errors; /* how often a disk asked for the guest to be stopped */
 } Rig;
 
 Rig *rig_new(void);

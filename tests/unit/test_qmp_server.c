@@ -30,7 +30,8 @@ struct Machine {
 
 const char *machine_state_name(MachineState state)
 {
-    static const char *const names[] = {"prelaunch", "running", "paused", "shutdown", "internal-error"};
+    static const char *const names[] = {"prelaunch", "running",  "paused",
+                                        "io-error",  "shutdown", "internal-error"};
 
     return names[state];
 }
