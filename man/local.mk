@@ -5,3 +5,6 @@ endif
 if ENABLE_VMCTL
 dist_man_MANS += man/vmctl.1
 endif
+if ENABLE_VIRT_WHAT
+dist_man_MANS += man/virt-what.1 man/virt-what-cvm.1
+endif

@@ -13,6 +13,8 @@
 #define DMI_LIMIT  256 // bytes of a string of SMBIOS
 #define OBJECT_MAX (TABLE_TEXT_MAX + 64)
 
+#define SMBIOS_TABLE "/sys/firmware/dmi/tables/DMI"
+
 /* ---- printing ---- */
 
 static void put_field(const char *text)
@@ -80,6 +82,11 @@ static void put_machine(Evidence *evidence)
     put_record("uid", uid);
     put_record("arch", evidence_arch(evidence));
     put_dmi();
+    // The whole table is for root, and dmidecode, alone.
+    RootText table;
+    if (root_file_read(NULL, SMBIOS_TABLE, 1, &table) == ROOT_FILE_DENIED)
+        put_denied(SMBIOS_TABLE);
+    free(table.bytes);
 }
 
 /* ---- rows ---- */

@@ -137,7 +137,8 @@ static const char *parse_argument(TableCondition *condition, Needs needs, char *
         (condition->path && strlen(condition->path) > TABLE_TEXT_MAX))
         return "the text is too long";
     bool is_pattern = needs == NEEDS_PATTERN || needs == NEEDS_PATH_AND_PATTERN;
-    if (is_pattern && !pattern_is_good(condition->text, TABLE_STARS_MAX))
+    bool by_shell = condition->kind_id == KIND_DMI_LIKE || condition->kind_id == KIND_ARCH;
+    if (is_pattern && !pattern_is_good(condition->text, by_shell ? TABLE_DMI_STARS_MAX : TABLE_STARS_MAX))
         return "the pattern has a backslash, an open bracket or too many stars";
     // Only the last part of a path can be a pattern, and only where there is nothing to be read.
     const char *special = condition->path ? strpbrk(condition->path, "*?[\\") : NULL;

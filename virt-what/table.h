@@ -13,7 +13,8 @@
 #define TABLE_ROWS_MAX       1024
 #define TABLE_CONDITIONS_MAX 8
 #define TABLE_TEXT_MAX       160 // characters of a condition's text
-#define TABLE_STARS_MAX      4   // of a pattern: shells take the power of it on a line that does not match
+#define TABLE_STARS_MAX      8   // of a pattern
+#define TABLE_DMI_STARS_MAX  3   // of one that the shell compares: some take the power of it to fail
 
 typedef enum {
     SECTION_FACTS,

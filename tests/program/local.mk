@@ -18,6 +18,9 @@ EXTRA_DIST += tests/program/vmm_monitor.py \
 
 # virt-what: each .case describes a root and what is to be found in it.
 EXTRA_DIST += tests/program/virt_what_roots.py tests/program/virt-what-fetch tests/program/virt-what \
+	tests/program/virt-what-cvm.test \
 	tests/program/virt-what-facts.test \
+	tests/program/virt-what-hostile.test \
+	tests/program/virt-what-options.test \
 	tests/program/virt-what-peers.test \
 	tests/program/virt-what-upstream.test

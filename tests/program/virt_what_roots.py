@@ -73,14 +73,13 @@ atexit.register(clean_up)
 
 
 class Result:
-    def __init__(self, done, seconds):
-        self.status, self.seconds = done.returncode, seconds
-        self.out = done.stdout.decode('latin-1')
-        self.err = done.stderr.decode('latin-1')
+    def __init__(self, status, out, err, seconds):
+        self.status, self.seconds = status, seconds
+        self.out, self.err = (out or b'').decode('latin-1'), (err or b'').decode('latin-1')
         self.facts = self.out.split()
 
     def __str__(self):
-        return 'status %d after %.2f s\nstdout: %s\nstderr: %s' % (self.status, self.seconds, self.out, self.err)
+        return 'status %s after %.2f s\nstdout: %s\nstderr: %s' % (self.status, self.seconds, self.out, self.err)
 
 
 # The build folder's programs and the source's table, in place of those that are or are not installed.
@@ -90,9 +89,12 @@ ENVIRONMENT = dict(os.environ, VIRT_WHAT_LIBEXECDIR=os.path.dirname(HELPER), VIR
 
 def run(command, cwd=None, environment=None, limit=LIMIT, **more):
     begun = time.monotonic()
-    done = subprocess.run(command, cwd=cwd, env=dict(ENVIRONMENT, **(environment or {})), timeout=limit,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
-    return Result(done, time.monotonic() - begun)
+    try:
+        done = subprocess.run(command, cwd=cwd, env=dict(ENVIRONMENT, **(environment or {})), timeout=limit,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+        return Result(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
+    except subprocess.TimeoutExpired as hung:
+        return Result('none, it was killed', hung.stdout, hung.stderr, time.monotonic() - begun)
 
 
 def virt_what(*arguments, shell=('dash',), **more):
