@@ -24,7 +24,7 @@ typedef struct Agent {
 
 extern const Command COMMANDS_SYNC[];  /* guest-sync, -sync-delimited, -ping, -info */
 extern const Command COMMANDS_OS[];    /* guest-get-osinfo, -host-name, -time */
-extern const Command COMMANDS_CPU[];   /* guest-get-vcpus */
+extern const Command COMMANDS_CPU[];   /* guest-get-vcpus, -set-vcpus */
 extern const Command COMMANDS_FILE[];  /* guest-file-* */
 extern const Command COMMANDS_EXEC[];  /* guest-exec, -exec-status */
 extern const Command COMMANDS_POWER[]; /* guest-shutdown */

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* guest-get-vcpus: the guest's processors, from sysfs (Documentation/admin-guide/cputopology.rst). */
+/* guest-get-vcpus, guest-set-vcpus: the guest's processors, by sysfs
+ * (Documentation/admin-guide/cputopology.rst). */
 #include "guest-agent/agent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CPU_FOLDER "/sys/devices/system/cpu"
 
@@ -61,7 +64,109 @@ static void guest_get_vcpus(CommandCall *call, JsonObject *arguments, gpointer d
     command_call_return_array(call, cpus);
 }
 
+/* ---- guest-set-vcpus ---- */
+
+#define MAX_CHANGES 65536
+
+typedef struct Change {
+    gint64 id;
+    gboolean online;
+} Change;
+
+/* All of one request: taking a processor offline may take its time, so a thread does it. */
+typedef struct Changes {
+    CommandCall *call;
+    guint count, done;
+    GError *error; /* what stopped it */
+    Change changes[];
+} Changes;
+
+static gboolean write_online(const char *path, gboolean online, GError **error)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    gboolean good = fd >= 0 && write(fd, online ? "1" : "0", 1) == 1;
+    if (!good)
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "%s(\"%s\"): %s",
+                    fd < 0 ? "open" : "write", path, g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+static gboolean apply(const Change *change, GError **error)
+{
+    g_autofree char *folder = g_strdup_printf(CPU_FOLDER "/cpu%" G_GINT64_FORMAT, change->id);
+    g_autofree char *path = g_build_filename(folder, "online", NULL);
+    g_autofree char *text = NULL;
+    if (!g_file_test(folder, G_FILE_TEST_IS_DIR)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "open(\"%s/\"): %s", folder, g_strerror(ENOENT));
+        return FALSE;
+    }
+    if (!g_file_get_contents(path, &text, NULL, NULL)) {
+        if (!change->online)
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                        "logical processor #%" G_GINT64_FORMAT " can't be offlined", change->id);
+        return change->online; /* it is always online */
+    }
+    return (text[0] != '0') == change->online || write_online(path, change->online, error);
+}
+
+static void apply_all(gpointer work)
+{
+    Changes *changes = work;
+    while (changes->done < changes->count && apply(&changes->changes[changes->done], &changes->error))
+        changes->done++;
+}
+
+/* An error is told only if nothing was done: else the count says how far it went. */
+static void changes_done(gpointer work)
+{
+    Changes *changes = work;
+    if (changes->error && changes->done == 0) {
+        command_call_take_error(changes->call, g_steal_pointer(&changes->error));
+    } else {
+        command_call_return_int(changes->call, changes->done);
+        g_clear_error(&changes->error);
+    }
+    g_free(changes);
+}
+
+static const CommandArg VCPU_MEMBERS[] = {
+    {.name = "logical-id", .type = COMMAND_ARG_INT},
+    {.name = "online", .type = COMMAND_ARG_BOOL},
+    {.name = "can-offline",
+     .type = COMMAND_ARG_BOOL,
+     .optional = TRUE}, /* as guest-get-vcpus gave it: not looked at */
+    {0},
+};
+static const CommandArg VCPU = {.type = COMMAND_ARG_OBJECT, .members = VCPU_MEMBERS};
+static const CommandArg SET_VCPUS_ARGS[] = {
+    {.name = "vcpus", .type = COMMAND_ARG_ARRAY, .element = &VCPU},
+    {0},
+};
+
+static void guest_set_vcpus(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    Agent *agent = data;
+    JsonArray *vcpus = json_object_get_array_member(arguments, "vcpus");
+    guint count = json_array_get_length(vcpus);
+    if (count > MAX_CHANGES) {
+        command_call_fail(call, "more than %d processors", MAX_CHANGES);
+        return;
+    }
+    Changes *changes = g_malloc0(sizeof *changes + count * sizeof(Change));
+    changes->call = call;
+    changes->count = count;
+    for (guint i = 0; i < count; i++) {
+        JsonObject *vcpu = json_array_get_object_element(vcpus, i);
+        changes->changes[i] =
+            (Change){.id = command_int(vcpu, "logical-id", -1), .online = command_bool(vcpu, "online", TRUE)};
+    }
+    worker_run(agent->worker, apply_all, changes_done, changes);
+}
+
 const Command COMMANDS_CPU[] = {
     {"guest-get-vcpus", NULL, guest_get_vcpus, COMMAND_FLAG_NONE},
+    {"guest-set-vcpus", SET_VCPUS_ARGS, guest_set_vcpus, COMMAND_FLAG_NONE},
     {0},
 };
