@@ -35,9 +35,9 @@ static gboolean fail(int number, const char *what, const char *path, GError **er
     return FALSE;
 }
 
-static int connect_address(const struct sockaddr_un *address)
+static int connect_address(const struct sockaddr_un *address, int type)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
         int number = errno;
@@ -49,7 +49,7 @@ static int connect_address(const struct sockaddr_un *address)
     return fd;
 }
 
-int unix_connect(const char *path, GError **error)
+static int connect_path(const char *path, int type, GError **error)
 {
     struct sockaddr_un address;
     int fd;
@@ -57,11 +57,21 @@ int unix_connect(const char *path, GError **error)
     if (!set_address(&address, path, error)) {
         return -1;
     }
-    fd = connect_address(&address);
+    fd = connect_address(&address, type);
     if (fd < 0) {
         fail(errno, "cannot connect to", path, error);
     }
     return fd;
+}
+
+int unix_connect(const char *path, GError **error)
+{
+    return connect_path(path, SOCK_STREAM, error);
+}
+
+int unix_connect_datagram(const char *path, GError **error)
+{
+    return connect_path(path, SOCK_DGRAM, error);
 }
 
 /* A lock on the folder, or -1: it only keeps starters apart, so that a folder that cannot be locked, or that
@@ -79,7 +89,7 @@ static int lock_folder(const char *path)
 }
 
 /* Makes room for a socket at path. */
-static gboolean remove_stale(const struct sockaddr_un *address, const char *path, GError **error)
+static gboolean remove_stale(const struct sockaddr_un *address, int type, const char *path, GError **error)
 {
     struct stat info;
     int fd;
@@ -91,7 +101,7 @@ static gboolean remove_stale(const struct sockaddr_un *address, const char *path
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS, "'%s' is there already, and is not a socket", path);
         return FALSE;
     }
-    fd = connect_address(address);
+    fd = connect_address(address, type);
     if (fd < 0 && errno == ECONNREFUSED) {
         return unlink(path) == 0 || errno == ENOENT ||
                fail(errno, "cannot remove the left-over", path, error);
@@ -108,11 +118,11 @@ static gboolean remove_stale(const struct sockaddr_un *address, const char *path
     return FALSE;
 }
 
-static gboolean bind_path(UnixListen *listener, const struct sockaddr_un *address, GError **error)
+static gboolean bind_path(UnixListen *listener, const struct sockaddr_un *address, int type, GError **error)
 {
     struct stat info;
 
-    listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    listener->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     /* Linux takes the mode of a bound path from the socket's own: no need to change the whole process's
      * umask. */
     if (listener->fd < 0 || fchmod(listener->fd, 0600) < 0) {
@@ -126,10 +136,11 @@ static gboolean bind_path(UnixListen *listener, const struct sockaddr_un *addres
     }
     listener->device = info.st_dev;
     listener->inode = info.st_ino;
-    return listen(listener->fd, BACKLOG) == 0 || fail(errno, "cannot listen on", listener->path, error);
+    return type == SOCK_DGRAM || listen(listener->fd, BACKLOG) == 0 ||
+           fail(errno, "cannot listen on", listener->path, error);
 }
 
-gboolean unix_listen_open(UnixListen *listener, const char *path, GError **error)
+static gboolean open_path(UnixListen *listener, const char *path, int type, GError **error)
 {
     struct sockaddr_un address;
     gboolean ok;
@@ -143,7 +154,7 @@ gboolean unix_listen_open(UnixListen *listener, const char *path, GError **error
     }
     listener->path = g_canonicalize_filename(path, NULL);
     lock = lock_folder(path);
-    ok = remove_stale(&address, path, error) && bind_path(listener, &address, error);
+    ok = remove_stale(&address, type, path, error) && bind_path(listener, &address, type, error);
     if (lock >= 0) {
         close(lock);
     }
@@ -151,6 +162,16 @@ gboolean unix_listen_open(UnixListen *listener, const char *path, GError **error
         unix_listen_close(listener);
     }
     return ok;
+}
+
+gboolean unix_listen_open(UnixListen *listener, const char *path, GError **error)
+{
+    return open_path(listener, path, SOCK_STREAM, error);
+}
+
+gboolean unix_bind_datagram(UnixListen *listener, const char *path, GError **error)
+{
+    return open_path(listener, path, SOCK_DGRAM, error);
 }
 
 void unix_listen_close(UnixListen *listener)
