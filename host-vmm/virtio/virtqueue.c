@@ -238,18 +238,28 @@ VirtQueueElement *virtqueue_pop(VirtQueue *queue, GError **error)
     return element_new(head, &chain);
 }
 
+void virtqueue_push_many(VirtQueue *queue, VirtQueueElement *const *elements, const guint32 *written,
+                         guint count)
+{
+    gboolean usable = queue->enabled && !queue->broken;
+    for (guint i = 0; i < count; i++) {
+        guint32 entry[2] = {elements[i]->head, MIN(written[i], elements[i]->in_bytes)};
+        guint at = (guint)(queue->used + i) & (queue->size - 1u);
+        if (usable)
+            memcpy(queue->device + DEVICE_RING + USED_SIZE * at, entry, USED_SIZE);
+        g_free(elements[i]);
+    }
+    if (!usable)
+        return;
+    queue->used = (guint16)(queue->used + count);
+    store16(queue->device + DEVICE_IDX, queue->used);
+    queue->unsignalled += count;
+    queue->in_use -= count;
+}
+
 void virtqueue_push(VirtQueue *queue, VirtQueueElement *element, guint32 written)
 {
-    if (queue->enabled && !queue->broken) {
-        guint32 entry[2] = {element->head, MIN(written, element->in_bytes)};
-        memcpy(queue->device + DEVICE_RING + USED_SIZE * (queue->used & (queue->size - 1u)), entry,
-               USED_SIZE);
-        queue->used++;
-        store16(queue->device + DEVICE_IDX, queue->used);
-        queue->unsignalled++;
-        queue->in_use--;
-    }
-    g_free(element);
+    virtqueue_push_many(queue, &element, &written, 1);
 }
 
 gboolean virtqueue_should_interrupt(VirtQueue *queue)

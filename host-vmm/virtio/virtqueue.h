@@ -61,6 +61,10 @@ gboolean virtqueue_enable(VirtQueue *queue, GError **error);
 VirtQueueElement *virtqueue_pop(VirtQueue *queue, GError **error);
 /* Gives a chain back with `written` bytes put into its in buffers, and frees it. Interrupts nobody. */
 void virtqueue_push(VirtQueue *queue, VirtQueueElement *element, guint32 written);
+/* The same for several chains at once, which the driver sees all together: what belongs together must not be
+ * seen in part. The elements are freed; written: of each. */
+void virtqueue_push_many(VirtQueue *queue, VirtQueueElement *const *elements, const guint32 *written,
+                         guint count);
 /* Whether the driver wants an interrupt for what was pushed since the last call. */
 gboolean virtqueue_should_interrupt(VirtQueue *queue);
 
