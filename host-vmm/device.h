@@ -12,6 +12,7 @@
 #include "host-vmm/bus/vm-ops.h"
 #include "host-vmm/char/chardev.h"
 #include "host-vmm/memory/guest-memory.h"
+#include "host-vmm/net/netdev.h"
 #include "host-vmm/object.h"
 #include "host-vmm/optset.h"
 
@@ -33,6 +34,7 @@ typedef struct DeviceEnv {
     DriveSet *drives;
     IoContext *io; /* the main thread's */
     guint vcpus;   /* as many as there may be: for a queue each */
+    NetDevSet *netdevs;
     GPtrArray *devices; /* of Device*, in order of creation, owned */
     DeviceEventFunc event;
     gpointer event_data;

@@ -5,7 +5,7 @@ noinst_LIBRARIES += host-vmm/libhostvmm.a
 endif
 host_vmm_host_vmm_SOURCES = host-vmm/main.c
 # What the monitor links beyond BASE_LIBS.
-VMM_LIBS = $(URING_LIBS)
+VMM_LIBS = $(URING_LIBS) $(SLIRP_LIBS)
 host_vmm_host_vmm_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
 
 # All but main(), so that device tests can link it.
@@ -27,4 +27,5 @@ include host-vmm/block/local.mk
 include host-vmm/virtio/local.mk
 include host-vmm/hw/local.mk
 include host-vmm/char/local.mk
+include host-vmm/net/local.mk
 include host-vmm/qmp/local.mk

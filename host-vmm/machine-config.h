@@ -27,6 +27,7 @@ typedef struct MachineConfig {
     GPtrArray *chardevs; /* OptSet of each -chardev */
     GPtrArray *blockdevs; /* OptSet of each -blockdev */
     GPtrArray *drives;   /* OptSet of each -drive */
+    GPtrArray *netdevs;  /* OptSet of each -netdev */
     GPtrArray *devices;  /* OptSet of each -device */
     GPtrArray *serials;  /* char* of each -serial */
     GPtrArray *monitors; /* OptSet of each -mon; a -qmp X is {chardev=compat_monitorN} with X in qmps */

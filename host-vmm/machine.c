@@ -474,6 +474,11 @@ static gboolean create_objects_and_devices(Machine *machine, GError **error)
             g_ptr_array_add(drive_devices, device);
         }
     }
+    for (guint i = 0; i < config->netdevs->len; i++) {
+        if (!netdev_set_add(machine->env.netdevs, config->netdevs->pdata[i], error)) {
+            return FALSE;
+        }
+    }
     if (!create_serial_ports(machine, error)) {
         return FALSE;
     }
@@ -489,6 +494,7 @@ static gboolean create_objects_and_devices(Machine *machine, GError **error)
             return FALSE;
         }
     }
+    netdev_set_warn_unused(machine->env.netdevs);
     return TRUE;
 }
 
@@ -543,6 +549,7 @@ Machine *machine_new(const MachineConfig *config, ChardevSet *chardevs, GError *
     DriveEnv drive_env = {.event = on_device_event, .io_error = on_io_error, .user_data = machine};
     machine->env.drives = drive_set_new(machine->env.blocks, machine->env.objects, &drive_env);
     machine->env.vcpus = config->sockets * config->cores * config->threads;
+    machine->env.netdevs = netdev_set_new(on_device_event, machine);
     machine->env.devices = g_ptr_array_new();
     machine->env.event = on_device_event;
     machine->env.event_data = machine;
@@ -569,6 +576,7 @@ void machine_free(Machine *machine)
     drive_set_free(machine->env.drives);
     block_set_free(machine->env.blocks);
     io_context_free(machine->env.io);
+    netdev_set_free(machine->env.netdevs);
     object_set_free(machine->env.objects);
     interrupts_free(machine->env.vm);
     kvm_stats_free(machine->vm_stats);

@@ -50,6 +50,7 @@ void machine_config_free(MachineConfig *config)
     g_ptr_array_unref(config->chardevs);
     g_ptr_array_unref(config->blockdevs);
     g_ptr_array_unref(config->drives);
+    g_ptr_array_unref(config->netdevs);
     g_ptr_array_unref(config->devices);
     g_ptr_array_unref(config->serials);
     g_ptr_array_unref(config->monitors);
@@ -73,6 +74,7 @@ static MachineConfig *config_new(void)
     config->chardevs = g_ptr_array_new_with_free_func(free_options);
     config->blockdevs = g_ptr_array_new_with_free_func(free_options);
     config->drives = g_ptr_array_new_with_free_func(free_options);
+    config->netdevs = g_ptr_array_new_with_free_func(free_options);
     config->devices = g_ptr_array_new_with_free_func(free_options);
     config->serials = g_ptr_array_new_with_free_func(g_free);
     config->monitors = g_ptr_array_new_with_free_func(free_options);
@@ -465,6 +467,24 @@ static gboolean take_object(Parse *parse, const Row *row, const char *value, GEr
     return options != NULL;
 }
 
+static gboolean take_netdev(Parse *parse, const Row *row, const char *value, GError **error)
+{
+    OptSet *options;
+
+    if (strcmp(value, "help") == 0 || strcmp(value, "?") == 0) {
+        for (const NetDevKind *const *kind = netdev_kinds(); *kind != NULL; kind++) {
+            g_print("  %-8s %s\n", netdev_kind_name(*kind), netdev_kind_description(*kind));
+        }
+        parse->handled = TRUE;
+        return TRUE;
+    }
+    options = parse_options(row, value, "type", error);
+    if (options != NULL) {
+        g_ptr_array_add(parse->config->netdevs, options);
+    }
+    return options != NULL;
+}
+
 static gboolean take_serial(Parse *parse, const Row *row, const char *value, GError **error)
 {
     g_ptr_array_add(parse->config->serials, g_strdup(value));
@@ -539,6 +559,7 @@ static const Row rows[] = {
      "a disk image in short, with its cache mode and throttling; if=virtio: and a virtio-blk-pci for it"},
     {"device", "DRIVER[,id=ID][,...]", take_device, "a device; -device help lists them"},
     {"object", "TYPE,id=ID[,...]", take_object, "an object for devices; -object help lists them"},
+    {"netdev", "TYPE,id=ID[,...]", take_netdev, "the host end of a network card; -netdev help lists the types"},
     {"serial", "DEV", take_serial,
      "a serial port on: unix:PATH[,server=on][,wait=off], pty, stdio, file:PATH, null, none, chardev:ID"},
     {"mon", "[chardev=]ID,mode=control", take_mon, "a QMP monitor on a character device"},

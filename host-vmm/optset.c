@@ -180,7 +180,9 @@ OptSet *optset_from_json(const char *what, JsonObject *object, GError **error)
     if (!add_json_object(options, "", object, error)) {
         return NULL;
     }
-    name_after(options, optset_has(options, "driver") ? "driver" : "qom-type");
+    name_after(options, optset_has(options, "driver")     ? "driver"
+                        : optset_has(options, "qom-type") ? "qom-type"
+                                                          : "type");
     return g_steal_pointer(&options);
 }
 

@@ -134,6 +134,7 @@ Rig *rig_new(void)
                            .mmio = io_bus_new("mmio", G_MAXUINT64),
                            .chardevs = chardev_set_new(),
                            .objects = object_set_new(),
+                           .netdevs = netdev_set_new(on_event, rig),
                            .devices = g_ptr_array_new(),
                            .event = on_event,
                            .event_data = rig};
@@ -158,6 +159,7 @@ void rig_free(Rig *rig)
     drive_set_free(rig->env.drives);
     block_set_free(rig->env.blocks);
     io_context_free(rig->env.io);
+    netdev_set_free(rig->env.netdevs);
     object_set_free(rig->env.objects);
     chardev_set_free(rig->env.chardevs);
     guest_memory_free(rig->memory);
@@ -193,6 +195,16 @@ void rig_object(Rig *rig, const char *options)
     g_autoptr(OptSet) set = optset_parse("-object", options, "qom-type", &error);
     ck_assert_ptr_nonnull(set);
     ck_assert_msg(object_set_add(rig->env.objects, set, &error) != NULL, "%s", error ? error->message : "");
+}
+
+NetDev *rig_netdev(Rig *rig, const char *options)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(OptSet) set = optset_parse("-netdev", options, "type", &error);
+    ck_assert_ptr_nonnull(set);
+    NetDev *netdev = netdev_set_add(rig->env.netdevs, set, &error);
+    ck_assert_msg(netdev != NULL, "%s", error != NULL ? error->message : "no error");
+    return netdev;
 }
 
 Chardev *rig_chardev(Rig *rig, const char *options)

@@ -55,6 +55,7 @@ Device *rig_try_device(Rig *rig, const char *options, GError **error);
 Device *rig_device(Rig *rig, const char *options);
 void rig_object(Rig *rig, const char *options);
 Chardev *rig_chardev(Rig *rig, const char *options);
+NetDev *rig_netdev(Rig *rig, const char *options);
 void rig_assign(Rig *rig); /* pci_bus_assign() */
 /* As machine_reset(): each device and its PCI function. */
 void rig_reset(Rig *rig);
