@@ -6,6 +6,7 @@
 #include "host-vmm/hw/uart16550.h"
 #include "host-vmm/virtio/virtio-balloon.h"
 #include "host-vmm/virtio/virtio-blk.h"
+#include "host-vmm/virtio/virtio-net.h"
 #include "host-vmm/virtio/virtio-rng.h"
 #include "host-vmm/virtio/virtio-serial.h"
 
@@ -13,6 +14,7 @@ static const DeviceType *const types[] = {
     &uart16550_type,
     &virtio_balloon_pci_type,
     &virtio_blk_pci_type,
+    &virtio_net_pci_type,
     &virtio_rng_pci_type,
     &virtio_serial_pci_type,
     &virtserialport_type,

@@ -3,6 +3,9 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/virtio/virtqueue.c host-vmm/virtio/virtqueue.h \
 	host-vmm/virtio/virtio-device.c host-vmm/virtio/virtio-device.h \
 	host-vmm/virtio/virtio-pci.c host-vmm/virtio/virtio-pci.h \
+	host-vmm/virtio/virtio-net.c host-vmm/virtio/virtio-net.h host-vmm/virtio/virtio-net-private.h \
+	host-vmm/virtio/virtio-net-rx.c host-vmm/virtio/virtio-net-tx.c \
+	host-vmm/virtio/virtio-net-control.c host-vmm/virtio/virtio-net-filter.c \
 	host-vmm/virtio/rng-backend.c host-vmm/virtio/rng-backend.h \
 	host-vmm/virtio/virtio-balloon.c \
 	host-vmm/virtio/virtio-balloon.h \
