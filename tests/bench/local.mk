@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 EXTRA_DIST += tests/bench/boot tests/bench/boot-work
+EXTRA_DIST += tests/bench/net tests/bench/net-flows.sh
