@@ -123,11 +123,17 @@ static gboolean fail(VirtQueue *queue, GError **error, const char *what)
     return FALSE;
 }
 
-/* Whether there is anything to take; reads the driver's index only when all that was seen is used up. */
+/* Whether there is anything to take; reads the driver's index only when all that was seen is used up. With
+ * EVENT_IDX it says first from where on it wants to be kicked: what the driver adds after a look in vain is
+ * then kicked for. */
 static gboolean refresh_avail(VirtQueue *queue, GError **error)
 {
     if (queue->next_avail != queue->seen_avail)
         return TRUE;
+    if (queue->event_idx && queue->kicks_wanted) {
+        store16(avail_event(queue), queue->next_avail);
+        full_barrier();
+    }
     guint16 index = load16(queue->driver + DRIVER_IDX);
     guint16 count = (guint16)(index - queue->next_avail);
     if (count > queue->size)
@@ -233,8 +239,6 @@ VirtQueueElement *virtqueue_pop(VirtQueue *queue, GError **error)
         return NULL;
     queue->next_avail++;
     queue->in_use++;
-    if (queue->event_idx && queue->kicks_wanted)
-        store16(avail_event(queue), queue->next_avail);
     return element_new(head, &chain);
 }
 

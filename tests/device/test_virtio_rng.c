@@ -196,6 +196,72 @@ START_TEST (many_requests) {
 }
 END_TEST
 
+/* A driver on another CPU kicks only when EVENT_IDX says so, and then waits: a kick that it was wrongly told
+ * to leave out is a request that is never answered. */
+
+#define REQUEST_PAIRS 100000
+
+typedef struct Vcpu {
+    gint done, failed; /* atomic */
+    guint kicks;
+} Vcpu;
+
+static void add_frugally(Vcpu *vcpu, const guint16 *avail_event, guint64 at)
+{
+    /* Without room: the quickest to be answered, so that the device soon looks for more. */
+    DriverBuffer buffer = {at, 0, TRUE};
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    driver_add(driver, queue, &buffer, 1);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (__atomic_load_n(avail_event, __ATOMIC_RELAXED) == (guint16)(queue->avail_index - 1)) {
+        driver_kick(driver, queue);
+        vcpu->kicks++;
+    }
+}
+
+static gpointer frugal_vcpu(gpointer data)
+{
+    Vcpu *vcpu = data;
+    guint64 at = driver_alloc(driver, 32);
+    const guint16 *avail_event = guest_memory_range(rig->memory, queue->used + 4 + 8 * queue->size, 2);
+    const guint16 *used_index = guest_memory_range(rig->memory, queue->used + 2, 2);
+    for (guint i = 0; i < REQUEST_PAIRS && !vcpu->failed; i++) {
+        /* The second comes when the device has just found, or not found, the first. */
+        add_frugally(vcpu, avail_event, at);
+        for (volatile guint delay = 0; delay < i % 2000; delay++)
+            ;
+        add_frugally(vcpu, avail_event, at);
+        gint64 limit = 0;
+        for (guint spins = 0; __atomic_load_n(used_index, __ATOMIC_ACQUIRE) != queue->avail_index; spins++) {
+            if (spins < 1000)
+                continue;
+            if (limit == 0)
+                limit = g_get_monotonic_time() + WAIT_SECONDS * G_USEC_PER_SEC;
+            if (g_get_monotonic_time() > limit) {
+                g_atomic_int_set(&vcpu->failed, 1);
+                break;
+            }
+            g_thread_yield();
+        }
+    }
+    g_atomic_int_set(&vcpu->done, 1);
+    g_main_context_wakeup(NULL);
+    return NULL;
+}
+
+START_TEST (no_kick_is_lost) {
+    Vcpu vcpu = {0};
+    set_up("virtio-rng-pci", FEATURES);
+    GThread *thread = g_thread_new("vcpu", frugal_vcpu, &vcpu);
+    while (!g_atomic_int_get(&vcpu.done))
+        g_main_context_iteration(NULL, TRUE);
+    g_thread_join(thread);
+    ck_assert(!vcpu.failed);
+    ck_assert_uint_lt(vcpu.kicks, 2 * REQUEST_PAIRS);
+    tear_down();
+}
+END_TEST
+
 static const struct {
     const char *options, *error;
 } bad_options[] = {
@@ -249,6 +315,7 @@ static Suite *suite(void)
     tcase_add_test(c, rate_is_limited);
     tcase_add_test(c, odd_requests);
     tcase_add_test(c, many_requests);
+    tcase_add_test(c, no_kick_is_lost);
     tcase_add_loop_test(c, bad_options_are_told, 0, G_N_ELEMENTS(bad_options));
     tcase_add_loop_test(c, bad_objects_are_told, 0, G_N_ELEMENTS(bad_objects));
     suite_add_tcase(s, c);

@@ -426,10 +426,12 @@ START_TEST (kicks_with_event_idx) {
     queue.event_idx = TRUE;
     put_desc(DESC, 0, (Desc){DATA, 1, 0, 0});
     round_trip();
+    ck_assert_ptr_null(pop());
     ck_assert_uint_eq(get16(avail_event), 1);
     virtqueue_stop_kicks(&queue);
     round_trip();
     round_trip();
+    ck_assert_ptr_null(pop());
     ck_assert_uint_eq(get16(avail_event), 1);
     ck_assert_uint_eq(get16(USED), 0);
     ck_assert(!virtqueue_want_kicks(&queue));
