@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/device/driver.h"
 
-#include <check.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,7 +9,7 @@
 static void set_line(VmOps *vm, guint gsi, gboolean level)
 {
     FakeVm *fake = (FakeVm *)vm;
-    ck_assert_uint_lt(gsi, FAKE_FIRST);
+    g_assert_cmpuint(gsi, <, FAKE_FIRST);
     fake->level[gsi] = level;
     fake->line_calls++;
 }
@@ -35,7 +34,7 @@ static int msi_add(VmOps *vm, guint64 address, guint32 data, GError **error)
 static gboolean msi_update(VmOps *vm, guint gsi, guint64 address, guint32 data, GError **error)
 {
     FakeVm *fake = (FakeVm *)vm;
-    ck_assert(fake->gsi[gsi].used);
+    g_assert_true(fake->gsi[gsi].used);
     fake->gsi[gsi].address = address;
     fake->gsi[gsi].data = data;
     fake->msi_updates++;
@@ -45,8 +44,8 @@ static gboolean msi_update(VmOps *vm, guint gsi, guint64 address, guint32 data, 
 static void msi_remove(VmOps *vm, guint gsi)
 {
     FakeVm *fake = (FakeVm *)vm;
-    ck_assert(fake->gsi[gsi].used);
-    ck_assert_int_eq(fake->gsi[gsi].fd, -1);
+    g_assert_true(fake->gsi[gsi].used);
+    g_assert_cmpint(fake->gsi[gsi].fd, ==, -1);
     fake->gsi[gsi].used = FALSE;
     fake->msi_removes++;
 }
@@ -58,8 +57,8 @@ static gboolean irqfd_add(VmOps *vm, int eventfd, guint gsi, GError **error)
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "no irqfd");
         return FALSE;
     }
-    ck_assert(fake->gsi[gsi].used);
-    ck_assert_int_eq(fake->gsi[gsi].fd, -1);
+    g_assert_true(fake->gsi[gsi].used);
+    g_assert_cmpint(fake->gsi[gsi].fd, ==, -1);
     fake->gsi[gsi].fd = eventfd;
     fake->irqfd_adds++;
     return TRUE;
@@ -68,7 +67,7 @@ static gboolean irqfd_add(VmOps *vm, int eventfd, guint gsi, GError **error)
 static void irqfd_remove(VmOps *vm, int eventfd, guint gsi)
 {
     FakeVm *fake = (FakeVm *)vm;
-    ck_assert_int_eq(fake->gsi[gsi].fd, eventfd);
+    g_assert_cmpint(fake->gsi[gsi].fd, ==, eventfd);
     fake->gsi[gsi].fd = -1;
     fake->irqfd_removes++;
 }
@@ -97,7 +96,7 @@ static void doorbell_remove(VmOps *vm, guint64 mmio_address, guint size, int eve
             return;
         }
     }
-    ck_abort_msg("a doorbell is removed that is not there");
+    g_assert_not_reached(); /* it was never added */
 }
 
 /* ---- rig ---- */
@@ -127,7 +126,7 @@ Rig *rig_new(void)
     rig->events = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
     rig->memory = guest_memory_new(RIG_RAM, &error);
-    ck_assert_ptr_nonnull(rig->memory);
+    g_assert_nonnull(rig->memory);
     rig->env = (DeviceEnv){.memory = rig->memory,
                            .vm = &rig->vm.ops,
                            .ports = io_bus_new("ports", 0xffff),
@@ -144,7 +143,7 @@ Rig *rig_new(void)
     rig->env.drives = drive_set_new(rig->env.blocks, rig->env.objects, &drive_env);
     rig->env.vcpus = 1;
     rig->env.pci = pci_bus_new(rig->env.ports, rig->env.mmio, rig->env.vm, &error);
-    ck_assert_ptr_nonnull(rig->env.pci);
+    g_assert_nonnull(rig->env.pci);
     return rig;
 }
 
@@ -165,11 +164,11 @@ void rig_free(Rig *rig)
     guest_memory_free(rig->memory);
     g_ptr_array_unref(rig->events);
 
-    ck_assert_uint_eq(rig->vm.doorbells->len, 0);
-    ck_assert_uint_eq(rig->vm.msi_adds, rig->vm.msi_removes);
-    ck_assert_uint_eq(rig->vm.irqfd_adds, rig->vm.irqfd_removes);
+    g_assert_cmpuint(rig->vm.doorbells->len, ==, 0);
+    g_assert_cmpuint(rig->vm.msi_adds, ==, rig->vm.msi_removes);
+    g_assert_cmpuint(rig->vm.irqfd_adds, ==, rig->vm.irqfd_removes);
     for (guint i = 0; i < FAKE_FIRST; i++)
-        ck_assert(!rig->vm.level[i]);
+        g_assert_true(!rig->vm.level[i]);
     g_array_unref(rig->vm.doorbells);
     g_free(rig);
     rig_settle();
@@ -185,7 +184,7 @@ Device *rig_device(Rig *rig, const char *options)
 {
     g_autoptr(GError) error = NULL;
     Device *device = rig_try_device(rig, options, &error);
-    ck_assert_msg(device != NULL, "%s", error != NULL ? error->message : "no error");
+    g_assert_no_error(error);
     return device;
 }
 
@@ -193,8 +192,9 @@ void rig_object(Rig *rig, const char *options)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(OptSet) set = optset_parse("-object", options, "qom-type", &error);
-    ck_assert_ptr_nonnull(set);
-    ck_assert_msg(object_set_add(rig->env.objects, set, &error) != NULL, "%s", error ? error->message : "");
+    g_assert_nonnull(set);
+    object_set_add(rig->env.objects, set, &error);
+    g_assert_no_error(error);
 }
 
 NetDev *rig_netdev(Rig *rig, const char *options)
@@ -211,16 +211,17 @@ Chardev *rig_chardev(Rig *rig, const char *options)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(OptSet) set = optset_parse("-chardev", options, "backend", &error);
-    ck_assert_ptr_nonnull(set);
+    g_assert_nonnull(set);
     Chardev *chardev = chardev_set_add(rig->env.chardevs, set, &error);
-    ck_assert_msg(chardev != NULL, "%s", error != NULL ? error->message : "no error");
+    g_assert_no_error(error);
     return chardev;
 }
 
 void rig_assign(Rig *rig)
 {
     g_autoptr(GError) error = NULL;
-    ck_assert_msg(pci_bus_assign(rig->env.pci, &error), "%s", error != NULL ? error->message : "no error");
+    pci_bus_assign(rig->env.pci, &error);
+    g_assert_no_error(error);
 }
 
 void rig_reset(Rig *rig)
@@ -252,7 +253,7 @@ void rig_mmio_write(Rig *rig, guint64 address, guint size, guint64 value)
         const FakeDoorbell *doorbell = &g_array_index(rig->vm.doorbells, FakeDoorbell, i);
         if (doorbell->address == address && (doorbell->size == 0 || doorbell->size == size)) {
             guint64 one = 1;
-            ck_assert_int_eq(write(doorbell->fd, &one, sizeof one), sizeof one);
+            g_assert_cmpint(write(doorbell->fd, &one, sizeof one), ==, sizeof one);
             return;
         }
     }
@@ -279,7 +280,7 @@ void rig_wait(gboolean (*done)(gpointer user_data), gpointer user_data)
         if (!g_main_context_iteration(NULL, FALSE))
             g_usleep(WAIT_STEP_US); /* another thread may be at it */
     g_source_remove(timer);
-    ck_assert_msg(!timed_out, "waited for too long");
+    g_assert_false(timed_out);
 }
 
 guint64 rig_take_interrupts(Rig *rig, guint32 data)
@@ -332,8 +333,8 @@ Driver *driver_new(Rig *rig, guint slot, guint64 base)
         }
         at = rig_config_read(rig, slot, at + 1, 1);
     }
-    ck_assert_uint_gt(limit, 0);
-    ck_assert(driver->common && driver->isr && driver->config && driver->notify && driver->window);
+    g_assert_cmpuint(limit, >, 0);
+    g_assert_true(driver->common && driver->isr && driver->config && driver->notify && driver->window);
     return driver;
 }
 
@@ -364,7 +365,7 @@ gboolean driver_negotiate(Driver *driver, guint64 features)
 {
     driver_write(driver, VIRTIO_PCI_DEVICE_STATUS, 1, 0);
     memset(driver->queues, 0, sizeof driver->queues);
-    ck_assert_uint_eq(driver_status(driver), 0);
+    g_assert_cmpuint(driver_status(driver), ==, 0);
     driver_write(driver, VIRTIO_PCI_DEVICE_STATUS, 1, VIRTIO_STATUS_ACKNOWLEDGE);
     driver_write(driver, VIRTIO_PCI_DEVICE_STATUS, 1, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
     driver->features = features;
@@ -381,7 +382,7 @@ guint64 driver_alloc(Driver *driver, guint64 length)
 {
     guint64 address = (driver->next_free + 15) & ~15ull;
     guint8 *host = guest_memory_range(driver->rig->memory, address, MAX(length, 1));
-    ck_assert_ptr_nonnull(host);
+    g_assert_nonnull(host);
     memset(host, 0, length);
     driver->next_free = address + length;
     return address;
@@ -389,7 +390,7 @@ guint64 driver_alloc(Driver *driver, guint64 length)
 
 DriverQueue *driver_setup_queue(Driver *driver, guint index, guint size)
 {
-    ck_assert_uint_lt(index, DRIVER_MAX_QUEUES);
+    g_assert_cmpuint(index, <, DRIVER_MAX_QUEUES);
     DriverQueue *queue = &driver->queues[index];
     *queue = (DriverQueue){.index = index,
                            .size = size,
@@ -421,7 +422,7 @@ static guint8 msix_capability(Driver *driver)
     guint at = rig_config_read(driver->rig, driver->slot, 0x34, 1);
     while (at != 0 && rig_config_read(driver->rig, driver->slot, at, 1) != 0x11)
         at = rig_config_read(driver->rig, driver->slot, at + 1, 1);
-    ck_assert_uint_ne(at, 0);
+    g_assert_cmpuint(at, !=, 0);
     return (guint8)at;
 }
 
@@ -448,13 +449,13 @@ void driver_msix_enable(Driver *driver)
 guint16 driver_get16(Driver *driver, guint64 address)
 {
     guint16 value = 0;
-    ck_assert(guest_memory_read(driver->rig->memory, address, &value, sizeof value));
+    g_assert_true(guest_memory_read(driver->rig->memory, address, &value, sizeof value));
     return value;
 }
 
 void driver_put16(Driver *driver, guint64 address, guint16 value)
 {
-    ck_assert(guest_memory_write(driver->rig->memory, address, &value, sizeof value));
+    g_assert_true(guest_memory_write(driver->rig->memory, address, &value, sizeof value));
 }
 
 void driver_put_desc(Driver *driver, guint64 table, guint index, guint64 address, guint32 length,
@@ -465,7 +466,7 @@ void driver_put_desc(Driver *driver, guint64 table, guint index, guint64 address
         guint32 length;
         guint16 flags, next;
     } desc = {address, length, flags, next};
-    ck_assert(guest_memory_write(driver->rig->memory, table + index * 16, &desc, sizeof desc));
+    g_assert_true(guest_memory_write(driver->rig->memory, table + index * 16, &desc, sizeof desc));
 }
 
 guint16 driver_add(Driver *driver, DriverQueue *queue, const DriverBuffer *buffers, guint count)
@@ -509,8 +510,8 @@ guint32 driver_wait_used(Driver *driver, DriverQueue *queue, guint16 *head)
     UsedWait wait = {driver, queue};
     rig_wait(has_used, &wait);
     guint32 entry[2];
-    ck_assert(guest_memory_read(driver->rig->memory, queue->used + 4 + 8 * (queue->used_index % queue->size),
-                                entry, sizeof entry));
+    g_assert_true(guest_memory_read(
+        driver->rig->memory, queue->used + 4 + 8 * (queue->used_index % queue->size), entry, sizeof entry));
     queue->used_index++;
     if (head != NULL)
         *head = (guint16)entry[0];

@@ -2,6 +2,7 @@
 /*
  * driver: what device tests play the guest with: a machine's buses and RAM without KVM, a scripted VmOps that
  * keeps account of everything, and a virtio driver that finds its registers by the capability list.
+ * What must not be aborts (g_assert), so that fuzzers can use it too.
  */
 #pragma once
 
@@ -48,8 +49,7 @@ typedef struct Rig {
 } Rig;
 
 Rig *rig_new(void);
-void rig_free(
-    Rig *rig); /* destroys the devices, last one first; fails the test if anything was left behind */
+void rig_free(Rig *rig); /* destroys the devices, last one first; aborts if anything was left behind */
 /* "virtio-rng-pci,id=x"; NULL and error as device_create(). */
 Device *rig_try_device(Rig *rig, const char *options, GError **error);
 Device *rig_device(Rig *rig, const char *options);
@@ -66,7 +66,7 @@ void rig_config_write(Rig *rig, guint slot, guint offset, guint size, guint32 va
 void rig_mmio_write(Rig *rig, guint64 address, guint size, guint64 value);
 /* Lets the main loop run until it has nothing to do. */
 void rig_settle(void);
-/* Runs the main loop until *flag or func says so; fails the test after WAIT_SECONDS. */
+/* Runs the main loop until *flag or func says so; aborts after WAIT_SECONDS. */
 void rig_wait(gboolean (*done)(gpointer user_data), gpointer user_data);
 /* The number of times that the interrupt with this message was raised since it was last asked. */
 guint64 rig_take_interrupts(Rig *rig, guint32 data);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/device/hostile.h"
 
-#include <check.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -287,7 +286,7 @@ Hostile *hostile_new(HostileKind kind)
         rig_device(self->rig, "virtio-rng-pci");
     } else {
         int pair[2];
-        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
         g_autofree char *options = g_strdup_printf("socket,id=c1,fd=%d", pair[0]);
         self->peer = pair[1];
         self->queues = SERIAL_QUEUES;
@@ -309,7 +308,7 @@ void hostile_free(Hostile *self)
 {
     const guint8 *canary = guest_memory_range(self->rig->memory, CANARY, CANARY_SIZE);
     for (gsize i = 0; i < CANARY_SIZE; i++)
-        ck_assert_msg(canary[i] == CANARY_BYTE, "byte at 0x%zx was overwritten", CANARY + i);
+        g_assert_cmphex(canary[i], ==, CANARY_BYTE);
     if (self->peer >= 0)
         close(self->peer);
     g_free(self->driver);
@@ -323,7 +322,7 @@ void hostile_check_alive(Hostile *self)
     rig_reset(self->rig);
     driver->next_free = ALIVE_BASE;
     driver_msix_enable(driver);
-    ck_assert(driver_negotiate(
+    g_assert_true(driver_negotiate(
         driver, self->kind == HOSTILE_SERIAL ? FEATURES | 1ull << VIRTIO_CONSOLE_F_MULTIPORT : FEATURES));
     if (self->kind == HOSTILE_RNG) {
         DriverQueue *queue = driver_setup_queue(driver, 0, 8);
@@ -331,7 +330,7 @@ void hostile_check_alive(Hostile *self)
         DriverBuffer buffer = {driver_alloc(driver, 32), 32, TRUE};
         driver_add(driver, queue, &buffer, 1);
         driver_kick(driver, queue);
-        ck_assert_uint_eq(driver_wait_used(driver, queue, NULL), 32);
+        g_assert_cmpuint(driver_wait_used(driver, queue, NULL), ==, 32);
     } else {
         DriverQueue *in = driver_setup_queue(driver, VIRTIO_SERIAL_CONTROL_IN, 32);
         DriverQueue *out = driver_setup_queue(driver, VIRTIO_SERIAL_CONTROL_OUT, 32);
@@ -342,8 +341,8 @@ void hostile_check_alive(Hostile *self)
         driver_add(driver, in, &buffers[0], 1);
         driver_add(driver, out, &buffers[1], 1);
         driver_kick(driver, out);
-        ck_assert_uint_eq(driver_wait_used(driver, in, NULL), 8);
-        ck_assert_uint_eq(driver_get16(driver, reply + 4), VIRTIO_CONSOLE_PORT_ADD);
+        g_assert_cmpuint(driver_wait_used(driver, in, NULL), ==, 8);
+        g_assert_cmpuint(driver_get16(driver, reply + 4), ==, VIRTIO_CONSOLE_PORT_ADD);
     }
     rig_settle();
 }

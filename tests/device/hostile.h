@@ -12,9 +12,9 @@ typedef struct Hostile Hostile;
 typedef enum { HOSTILE_RNG, HOSTILE_SERIAL } HostileKind;
 
 Hostile *hostile_new(HostileKind kind);
-/* Fails the test if the device wrote where no buffer can be. */
+/* Aborts if the device wrote where no buffer can be. */
 void hostile_free(Hostile *hostile);
 /* Plays one script, beginning with the device in its power-on state. */
 void hostile_play(Hostile *hostile, const guint8 *script, gsize length);
-/* Fails the test unless the device, after a reset, serves a driver that behaves. */
+/* Aborts unless the device, after a reset, serves a driver that behaves. */
 void hostile_check_alive(Hostile *hostile);

@@ -16,7 +16,8 @@
 static GLogWriterOutput drop_log(GLogLevelFlags level, const GLogField *fields, gsize count,
                                  gpointer user_data)
 {
-    return G_LOG_WRITER_HANDLED;
+    return (level & G_LOG_LEVEL_ERROR) != 0 ? g_log_writer_default(level, fields, count, NULL)
+                                            : G_LOG_WRITER_HANDLED;
 }
 
 static void play_seed(Hostile *hostile, guint32 seed)

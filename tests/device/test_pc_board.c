@@ -108,7 +108,7 @@ END_TEST
 
 START_TEST (binary_and_twelve_hours_are_understood) {
     cmos_write(0x0b, 0x84); /* SET, binary, 12 h */
-    cmos_write(0, 0); /* these held BCD, which is something else in binary */
+    cmos_write(0, 0);       /* these held BCD, which is something else in binary */
     cmos_write(2, 0);
     cmos_write(4, 0x80 | 11);
     cmos_write(0x0b, 0x04);
