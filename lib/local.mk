@@ -14,3 +14,21 @@ lib_libvirtsuite_a_SOURCES = \
 	lib/runtime-dir.c lib/runtime-dir.h \
 	lib/log.c lib/log.h \
 	lib/memory.c lib/memory.h
+
+# Guests as every program sees them. Apart from the rest, since only its users need libvirt.
+noinst_LIBRARIES += lib/libdomain.a
+lib_libdomain_a_SOURCES = \
+	lib/domain.c lib/domain.h \
+	lib/domain-fields.c lib/domain-fields.h \
+	lib/domain-monitor.c lib/domain-monitor-calls.c \
+	lib/domain-monitor-guest.c lib/domain-monitor-guest.h \
+	lib/domain-proc.c lib/domain-proc.h \
+	lib/domain-qmp.c lib/domain-qmp.h \
+	lib/domain-source.c lib/domain-source.h \
+	lib/domain-worker.c lib/domain-worker.h \
+	lib/domain-xml.c lib/domain-xml.h
+if HAVE_LIBVIRT
+lib_libdomain_a_SOURCES += lib/domain-libvirt.c
+endif
+lib_libdomain_a_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS)
+DOMAIN_LIBS = lib/libdomain.a lib/libvirtsuite.a $(LIBVIRT_LIBS) $(BASE_LIBS)

@@ -145,6 +145,12 @@ static int compare_names(gconstpointer a, gconstpointer b)
 char **runtime_dir_list_guests(GError **error)
 {
     g_autofree char *path = runtime_dir_path();
+
+    return runtime_dir_list_guests_in(path, error);
+}
+
+char **runtime_dir_list_guests_in(const char *path, GError **error)
+{
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) missing = NULL;
 

@@ -19,3 +19,5 @@ gboolean runtime_dir_ensure(GError **error);
 char *runtime_dir_guest_path(const char *guest, const char *file, GError **error);
 /* Names of the folders present, sorted (g_strfreev). */
 char **runtime_dir_list_guests(GError **error);
+/* The same in another folder. */
+char **runtime_dir_list_guests_in(const char *folder, GError **error);

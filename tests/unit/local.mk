@@ -64,3 +64,13 @@ tests_unit_test_agent_port_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_power_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_power_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_qmp_server_LDADD = $(vmm_test_libs)
+
+# lib/domain
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test_domain_model tests/unit/test_domain_monitor tests/unit/test_domain_libvirt
+endif
+domain_test_libs = $(DOMAIN_LIBS) $(CHECK_LIBS)
+tests_unit_test_domain_model_LDADD = $(domain_test_libs)
+tests_unit_test_domain_libvirt_LDADD = $(domain_test_libs)
+tests_unit_test_domain_monitor_SOURCES = tests/unit/test_domain_monitor.c $(scripted_server)
+tests_unit_test_domain_monitor_LDADD = $(domain_test_libs)
