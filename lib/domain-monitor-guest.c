@@ -23,6 +23,7 @@ struct MonitorGuest {
     MonitorGuestFunc changed;
     gpointer changed_data;
     QmpClient *client;
+    GCancellable *opening;
     gint64 retry_at; /* nobody listened */
     /* the refresh that is going on */
     Phase phase;
@@ -69,6 +70,7 @@ void monitor_guest_unref(MonitorGuest *guest)
     g_hash_table_unref(guest->commands);
     g_array_unref(guest->threads);
     g_ptr_array_unref(guest->taps);
+    g_object_unref(guest->opening);
     g_clear_pointer(&guest->building, domain_unref);
     g_clear_pointer(&guest->last, domain_unref);
     g_free(guest);
@@ -521,7 +523,7 @@ gboolean monitor_guest_refresh(MonitorGuest *guest, DomainWants wants, guint tim
     } else if (g_get_monotonic_time() >= guest->retry_at) {
         guest->phase = PHASE_OPEN;
         guest->references++;
-        qmp_client_open_async(guest->qmp_path, timeout_ms, NULL, on_open, guest);
+        qmp_client_open_async(guest->qmp_path, timeout_ms, guest->opening, on_open, guest);
     } else {
         g_clear_pointer(&guest->last, domain_unref);
         guest->done = NULL;
@@ -549,6 +551,7 @@ MonitorGuest *monitor_guest_new(const char *name, const char *qmp_path, const ch
     guest->name = g_strdup(name);
     guest->qmp_path = g_strdup(qmp_path);
     guest->agent_path = g_strdup(agent_path);
+    guest->opening = g_cancellable_new();
     guest->changed = changed;
     guest->changed_data = user_data;
     guest->commands = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -560,6 +563,7 @@ MonitorGuest *monitor_guest_new(const char *name, const char *qmp_path, const ch
 void monitor_guest_free(MonitorGuest *guest)
 {
     guest->freed = TRUE;
+    g_cancellable_cancel(guest->opening);
     g_clear_pointer(&guest->client, qmp_client_close);
     monitor_guest_unref(guest);
 }
