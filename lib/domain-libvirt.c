@@ -163,10 +163,9 @@ static gboolean connect_now(Connection *self, GError **error)
     }
     virConnectSetKeepAlive(self->connection, KEEPALIVE_S,
                            KEEPALIVE_COUNT); /* drivers within the process have none */
-    if (virConnectRegisterCloseCallback(self->connection, on_close, domain_worker_ref(self->worker),
-                                        domain_worker_unref) != 0) {
-        domain_worker_unref(self->worker);
-    }
+    /* Without a function that frees: drivers that know no such callback do not say so, and would not call it.
+     * libvirt holds a lock while it calls us, so that none is on its way once we are unregistered. */
+    virConnectRegisterCloseCallback(self->connection, on_close, self->worker, NULL);
     self->lifecycle_callback = virConnectDomainEventRegisterAny(
         self->connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle),
         domain_worker_ref(self->worker), domain_worker_unref);
