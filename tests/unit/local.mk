@@ -74,3 +74,13 @@ tests_unit_test_domain_model_LDADD = $(domain_test_libs)
 tests_unit_test_domain_libvirt_LDADD = $(domain_test_libs)
 tests_unit_test_domain_monitor_SOURCES = tests/unit/test_domain_monitor.c $(scripted_server)
 tests_unit_test_domain_monitor_LDADD = $(domain_test_libs)
+
+# virt-what
+if HAVE_CHECK
+if ENABLE_VIRT_WHAT
+check_PROGRAMS += tests/unit/test_what_pattern
+endif
+endif
+tests_unit_test_what_pattern_SOURCES = tests/unit/test_what_pattern.c virt-what/pattern.c virt-what/pattern.h
+tests_unit_test_what_pattern_CFLAGS = $(what_cflags) $(CHECK_CFLAGS)
+tests_unit_test_what_pattern_LDADD = $(CHECK_LIBS)
