@@ -19,7 +19,8 @@ struct BlockSet {
 };
 
 const BlockDriver *const block_drivers[] = {
-    &block_driver_file, &block_driver_host_device, &block_driver_raw, &block_driver_throttle, NULL,
+    &block_driver_file, &block_driver_host_device, &block_driver_qcow2,
+    &block_driver_raw,  &block_driver_throttle,    NULL,
 };
 
 static gboolean fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -164,5 +164,6 @@ void block_drain(BlockNode *node, IoContext *context);
 extern const BlockDriver *const block_drivers[];
 extern const BlockDriver block_driver_file;
 extern const BlockDriver block_driver_host_device;
+extern const BlockDriver block_driver_qcow2;
 extern const BlockDriver block_driver_raw;
 extern const BlockDriver block_driver_throttle;

@@ -8,6 +8,19 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/block/io-context.c host-vmm/block/io-context.h \
 	host-vmm/block/io-ring.c host-vmm/block/io-ring.h \
 	host-vmm/block/iothread.c host-vmm/block/iothread.h \
+	host-vmm/block/qcow2.c host-vmm/block/qcow2.h \
+	host-vmm/block/qcow2-cache.c host-vmm/block/qcow2-cache.h \
+	host-vmm/block/qcow2-format.h host-vmm/block/qcow2-private.h \
+	host-vmm/block/qcow2-free.c \
+	host-vmm/block/qcow2-guard.c \
+	host-vmm/block/qcow2-header.c \
+	host-vmm/block/qcow2-io.c \
+	host-vmm/block/qcow2-map.c \
+	host-vmm/block/qcow2-refcount.c \
+	host-vmm/block/qcow2-resize.c \
+	host-vmm/block/qcow2-submit.c \
+	host-vmm/block/qcow2-unpack.c host-vmm/block/qcow2-unpack.h \
+	host-vmm/block/qcow2-zero.c \
 	host-vmm/block/range-lock.c host-vmm/block/range-lock.h \
 	host-vmm/block/raw.c \
 	host-vmm/block/throttle.c host-vmm/block/throttle.h \

@@ -24,3 +24,10 @@ EXTRA_DIST += tests/program/virt_what_roots.py tests/program/virt-what-fetch tes
 	tests/program/virt-what-options.test \
 	tests/program/virt-what-peers.test \
 	tests/program/virt-what-upstream.test
+
+# Disk images as host-vmm sees them, driven from outside.
+if ENABLE_HOST_VMM
+noinst_PROGRAMS += tests/program/block-io
+endif
+tests_program_block_io_SOURCES = tests/program/block-io.c
+tests_program_block_io_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
