@@ -10,10 +10,9 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/net/tap-script.c host-vmm/net/tap-script.h \
 	host-vmm/net/socket-address.c host-vmm/net/socket-address.h \
 	host-vmm/net/netdev-stream.c \
-	host-vmm/net/netdev-dgram.c
-if HAVE_SLIRP
-host_vmm_libhostvmm_a_SOURCES += \
-	host-vmm/net/netdev-user.c \
+	host-vmm/net/netdev-dgram.c \
 	host-vmm/net/user-options.c host-vmm/net/user-options.h \
 	host-vmm/net/hostfwd.c host-vmm/net/hostfwd.h
+if HAVE_SLIRP
+host_vmm_libhostvmm_a_SOURCES += host-vmm/net/netdev-user.c
 endif

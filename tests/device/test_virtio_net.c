@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* virtio-net through its registers and rings, on a back end that the test plays. */
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "host-vmm/virtio/virtio-net.h"
 #include "tests/device/fake-netdev.h"
+#include "tests/check-run.h"
 
 #define DRIVER_BASE 0x100000
 #define BIT(b)      (1ull << (b))
@@ -1268,9 +1267,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite());
 }

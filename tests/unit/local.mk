@@ -6,7 +6,7 @@ check_PROGRAMS += tests/unit/test_agent_client tests/unit/test_command tests/uni
 endif
 if HAVE_CHECK
 if ENABLE_HOST_VMM
-check_PROGRAMS += tests/unit/test_net_packet
+check_PROGRAMS += tests/unit/test_net_packet tests/unit/test_netdev tests/unit/test_netdev_user
 check_PROGRAMS += tests/unit/test_acpi tests/unit/test_block tests/unit/test_chardev tests/unit/test_guest_memory \
 	tests/unit/test_loader tests/unit/test_options tests/unit/test_optset tests/unit/test_qmp_server
 endif
@@ -33,6 +33,8 @@ tests_unit_test_block_LDADD = $(vmm_test_libs)
 tests_unit_test_chardev_LDADD = $(vmm_test_libs)
 tests_unit_test_guest_memory_LDADD = $(vmm_test_libs)
 tests_unit_test_net_packet_LDADD = $(vmm_test_libs)
+tests_unit_test_netdev_user_LDADD = $(vmm_test_libs)
+tests_unit_test_netdev_LDADD = $(vmm_test_libs)
 tests_unit_test_loader_LDADD = $(vmm_test_libs)
 tests_unit_test_options_LDADD = $(vmm_test_libs)
 tests_unit_test_optset_LDADD = $(vmm_test_libs)

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Packets: where their headers are, checksums, vnet headers that a guest made up, segmentation and its
  * reverse. */
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "host-vmm/net/coalesce.h"
 #include "host-vmm/net/segment.h"
+#include "tests/check-run.h"
 
 #define ALL                                                                                                  \
     (1ull << VIRTIO_NET_F_CSUM | 1ull << VIRTIO_NET_F_HOST_TSO4 | 1ull << VIRTIO_NET_F_HOST_TSO6 |           \
@@ -677,9 +676,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_run(suite());
 }
