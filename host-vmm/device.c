@@ -8,6 +8,7 @@
 #include "host-vmm/virtio/virtio-blk.h"
 #include "host-vmm/virtio/virtio-net.h"
 #include "host-vmm/virtio/virtio-rng.h"
+#include "host-vmm/virtio/virtio-scsi.h"
 #include "host-vmm/virtio/virtio-serial.h"
 
 static const DeviceType *const types[] = {
@@ -16,6 +17,9 @@ static const DeviceType *const types[] = {
     &virtio_blk_pci_type,
     &virtio_net_pci_type,
     &virtio_rng_pci_type,
+    &virtio_scsi_pci_type,
+    &scsi_hd_type,
+    &scsi_cd_type,
     &virtio_serial_pci_type,
     &virtserialport_type,
     &virtconsole_type,

@@ -28,4 +28,5 @@ include host-vmm/virtio/local.mk
 include host-vmm/hw/local.mk
 include host-vmm/char/local.mk
 include host-vmm/net/local.mk
+include host-vmm/scsi/local.mk
 include host-vmm/qmp/local.mk

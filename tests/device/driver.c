@@ -201,9 +201,9 @@ NetDev *rig_netdev(Rig *rig, const char *options)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(OptSet) set = optset_parse("-netdev", options, "type", &error);
-    ck_assert_ptr_nonnull(set);
+    g_assert_nonnull(set);
     NetDev *netdev = netdev_set_add(rig->env.netdevs, set, &error);
-    ck_assert_msg(netdev != NULL, "%s", error != NULL ? error->message : "no error");
+    g_assert_no_error(error);
     return netdev;
 }
 
