@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What a scenario is written with. Run by work as: sh scenario.sh scenarios/NN-NAME.sh
-# A scenario is a sh file; "# limit: SECONDS" in it sets its deadline (120 otherwise). What it says on stderr goes to its log.
+# A scenario is a sh file; "# limit: SECONDS" in it sets its deadline (240 otherwise). What it says on stderr goes to its log.
 
 # ---- results ----
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A 64 MiB file goes through the agent into the guest and back, whole.
-# limit: 240
 MEMORY=384
 booted a
 guest_run a 'mount -t tmpfs tmpfs /tmp' >/dev/null

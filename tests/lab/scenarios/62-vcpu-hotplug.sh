@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
 # vCPUs come and go: plugged by device_add, put online by the guest, taken back by device_del, again and again.
 CPUS=1,maxcpus=4
 booted a

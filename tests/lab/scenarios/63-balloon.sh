@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 180
 # The balloon takes memory away and gives it back, tells statistics; free pages are reported by themselves.
 MEMORY=512
 booted a -device virtio-balloon-pci,id=balloon0,free-page-reporting=on
