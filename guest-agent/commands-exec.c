@@ -12,6 +12,10 @@
 #define ENDED_MAX       256
 #define ENDED_BYTES_MAX ((gsize)256 << 20)
 
+/* How long the answer about a process that still runs is put off: most end soon, and a host that asks in a
+ * tight loop would keep the processors from the very process it waits for. */
+#define STATUS_WAIT_MS 5
+
 struct AgentExec {
     Agent *agent;
     GHashTable *by_pid; /* pid (gint64) -> Process */
@@ -23,12 +27,30 @@ typedef struct Process {
     AgentExec *exec;
     gint64 pid;
     Child *child;
-    gsize held; /* bytes counted in ended_bytes */
+    gsize held;        /* bytes counted in ended_bytes */
+    CommandCall *asks; /* a guest-exec-status that waits a little, or NULL */
+    guint wait;        /* its timer */
 } Process;
+
+static void answer_status(Process *process, CommandCall *call);
+
+/* Answers the status that waits, if any. The process may be gone afterwards. */
+static void answer_waiting(Process *process)
+{
+    if (!process->asks)
+        return;
+    g_source_remove(process->wait);
+    process->wait = 0;
+    answer_status(process, g_steal_pointer(&process->asks));
+}
 
 static void process_free(gpointer data)
 {
     Process *process = data;
+    if (process->asks) {
+        g_source_remove(process->wait);
+        command_call_fail(process->asks, "PID %" G_GINT64_FORMAT " does not exist", process->pid);
+    }
     if (child_has_ended(process->child)) {
         g_queue_remove(&process->exec->ended, process);
         process->exec->ended_bytes -= process->held;
@@ -61,6 +83,8 @@ static void on_ended(Child *child, gpointer user_data)
         g_info("forgetting process %" G_GINT64_FORMAT ": its status was never asked for", oldest->pid);
         forget(exec, oldest);
     }
+    /* the one that has just ended is never the oldest of several: it is still there */
+    answer_waiting(process);
 }
 
 /* ---- guest-exec ---- */
@@ -161,15 +185,8 @@ static void add_output(JsonObject *answer, const Child *child, ChildStream strea
     json_object_set_boolean_member(answer, truncated_name, child_was_truncated(child, stream));
 }
 
-static void guest_exec_status(CommandCall *call, JsonObject *arguments, gpointer data)
+static void answer_status(Process *process, CommandCall *call)
 {
-    AgentExec *exec = ((Agent *)data)->exec;
-    gint64 pid = command_int(arguments, "pid", 0);
-    Process *process = g_hash_table_lookup(exec->by_pid, &pid);
-    if (!process) {
-        command_call_fail(call, "PID %" G_GINT64_FORMAT " does not exist", pid);
-        return;
-    }
     JsonObject *answer = json_object_new();
     gboolean ended = child_has_ended(process->child);
     json_object_set_boolean_member(answer, "exited", ended);
@@ -181,9 +198,33 @@ static void guest_exec_status(CommandCall *call, JsonObject *arguments, gpointer
             json_object_set_int_member(answer, "signal", WTERMSIG(status));
         add_output(answer, process->child, CHILD_STDOUT, "out-data", "out-truncated");
         add_output(answer, process->child, CHILD_STDERR, "err-data", "err-truncated");
-        forget(exec, process);
+        forget(process->exec, process);
     }
     command_call_return_object(call, answer);
+}
+
+static gboolean wait_is_over(gpointer user_data)
+{
+    Process *process = user_data;
+    answer_waiting(process);
+    return G_SOURCE_REMOVE;
+}
+
+static void guest_exec_status(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    AgentExec *exec = ((Agent *)data)->exec;
+    gint64 pid = command_int(arguments, "pid", 0);
+    Process *process = g_hash_table_lookup(exec->by_pid, &pid);
+    if (!process) {
+        command_call_fail(call, "PID %" G_GINT64_FORMAT " does not exist", pid);
+        return;
+    }
+    if (child_has_ended(process->child) || process->asks) {
+        answer_status(process, call);
+        return;
+    }
+    process->asks = call;
+    process->wait = g_timeout_add(STATUS_WAIT_MS, wait_is_over, process);
 }
 
 /* ---- the subject ---- */

@@ -26,7 +26,8 @@ static void on_helper_ended(Child *child, gpointer user_data)
     CommandCall *call = user_data;
     int status = child_wait_status(child);
     const GByteArray *said = child_captured(child, CHILD_STDERR);
-    g_autofree char *text = g_utf8_make_valid((const char *)said->data, (gssize)said->len);
+    g_autofree char *text =
+        said->len ? g_utf8_make_valid((const char *)said->data, (gssize)said->len) : g_strdup("");
     g_strchomp(text);
     if (!WIFEXITED(status))
         command_call_fail(call, "child process has terminated abnormally%s%s", *text ? ": " : "", text);

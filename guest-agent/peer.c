@@ -2,11 +2,7 @@
 #include "guest-agent/peer.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <string.h>
-
-#define BIG_TRAFFIC   ((gsize)1 << 20) /* bytes; after them free memory goes back to the system */
-#define TRIM_AFTER_MS 500
 
 struct Peer {
     CommandServer *server;
@@ -20,8 +16,6 @@ struct Peer {
     guint patience;  /* timer: when it fires, those unfinished now are tolerated */
     guint linger;    /* timer: the sending side is closed, replies are due */
     guint finish;    /* idle: look whether a closed peer has its replies */
-    guint trim;      /* timer: give memory back */
-    gsize traffic;   /* bytes since memory was last given back */
     gboolean eof;
 };
 
@@ -30,23 +24,6 @@ static void clear_timer(guint *id)
     if (*id)
         g_source_remove(*id);
     *id = 0;
-}
-
-/* Heaps grow with messages of many MiB and glibc keeps them: an idle agent should be small again. */
-static gboolean give_back_memory(gpointer user_data)
-{
-    Peer *peer = user_data;
-    peer->trim = 0;
-    peer->traffic = 0;
-    malloc_trim(0);
-    return G_SOURCE_REMOVE;
-}
-
-static void count_traffic(Peer *peer, gsize bytes)
-{
-    peer->traffic += bytes;
-    if (peer->traffic >= BIG_TRAFFIC && !peer->trim)
-        peer->trim = g_timeout_add(TRIM_AFTER_MS, give_back_memory, peer);
 }
 
 static gboolean is_busy(Peer *peer)
@@ -76,7 +53,6 @@ static gsize on_input(const char *data, gsize length, gpointer user_data)
     }
     const char *brace = memchr(data, '}', length);
     gsize taken = brace ? (gsize)(brace - data) + 1 : length;
-    count_traffic(peer, taken);
     command_session_feed(peer->session, data, taken);
     return taken;
 }
@@ -100,7 +76,6 @@ static void finish_soon(Peer *peer)
 static void on_reply(const char *data, gsize length, gpointer user_data)
 {
     Peer *peer = user_data;
-    count_traffic(peer, length);
     channel_write(peer->channel, data, length);
     channel_resume(peer->channel);
     finish_soon(peer);
@@ -172,10 +147,7 @@ void peer_free(Peer *peer)
     clear_timer(&peer->patience);
     clear_timer(&peer->linger);
     clear_timer(&peer->finish);
-    clear_timer(&peer->trim);
     command_session_free(peer->session);
     channel_free(peer->channel);
-    if (peer->traffic >= BIG_TRAFFIC)
-        malloc_trim(0);
     g_free(peer);
 }

@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define BACKLOG 64 /* clients that wait for the one before them to go */
+
 typedef struct UnixListener {
     TransportHost host;
     char *path;
@@ -131,7 +133,7 @@ static gboolean unix_listener_open(UnixListener *listener, GError **error)
     errno = errnum;
     if (result < 0)
         return fail(error, "listen on", listener->path);
-    if (lstat(listener->path, &listener->made) < 0 || listen(listener->fd, 8) < 0)
+    if (lstat(listener->path, &listener->made) < 0 || listen(listener->fd, BACKLOG) < 0)
         return fail(error, "listen on", listener->path);
     return TRUE;
 }

@@ -15,7 +15,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define RETRY_S 5 /* when the node is there but not to be used now: another process has the port open */
+#define RETRY_MS       5000 /* when the node is there but not to be used now: another process has the port open */
+#define RETRY_FIRST_MS 100 /* after a loss: what was put in its place before we watched made no event */
 
 typedef struct VirtioPort {
     TransportHost host;
@@ -23,7 +24,8 @@ typedef struct VirtioPort {
     Peer *peer;
     PortWatch *watch; /* while there is no peer */
     guint retry;
-    int told; /* errno of the last trouble that was logged: each is told once */
+    gint64 opened; /* monotonic, µs */
+    int told;      /* errno of the last trouble that was logged: each is told once */
 } VirtioPort;
 
 static void virtio_port_wait(VirtioPort *port);
@@ -84,6 +86,7 @@ static gboolean virtio_port_open(VirtioPort *port)
         return FALSE;
     g_info("port %s is open", node);
     port->told = 0;
+    port->opened = g_get_monotonic_time();
     return TRUE;
 }
 
@@ -100,7 +103,7 @@ static gboolean virtio_port_try(VirtioPort *port)
     if (may_come_back(errnum)) {
         tell(port, errnum);
         if (errnum != ENOENT && !port->retry) /* no event tells when another opener lets go */
-            port->retry = g_timeout_add_seconds(RETRY_S, on_retry, port);
+            port->retry = g_timeout_add(RETRY_MS, on_retry, port);
         return TRUE;
     }
     errno = errnum;
@@ -128,14 +131,15 @@ static gboolean on_retry(gpointer user_data)
     return G_SOURCE_REMOVE;
 }
 
-/* After a loss: what made the port fail may make it fail again at once, so that we look for it on events and,
- * as long as its node exists, every RETRY_S. */
+/* After a loss: we look for the port on events, and soon once more; but one that fails as soon as it is
+ * opened is not opened again and again. */
 static void virtio_port_wait(VirtioPort *port)
 {
+    gboolean was_good = g_get_monotonic_time() - port->opened > RETRY_FIRST_MS * 1000;
     if (!port->watch)
         port->watch = port_watch_new(port->path, try_or_fail, port);
     if (!port->retry)
-        port->retry = g_timeout_add_seconds(RETRY_S, on_retry, port);
+        port->retry = g_timeout_add(was_good ? RETRY_FIRST_MS : RETRY_MS, on_retry, port);
 }
 
 static void virtio_port_stop(gpointer transport)
