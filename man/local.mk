@@ -8,3 +8,6 @@ endif
 if ENABLE_VIRT_WHAT
 dist_man_MANS += man/virt-what.1 man/virt-what-cvm.1
 endif
+if ENABLE_GUEST_AGENT
+dist_man_MANS += man/guest-agent.8
+endif

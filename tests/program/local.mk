@@ -31,3 +31,12 @@ noinst_PROGRAMS += tests/program/block-io
 endif
 tests_program_block_io_SOURCES = tests/program/block-io.c
 tests_program_block_io_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
+
+EXTRA_DIST += tests/program/agent_under_test.py \
+	tests/program/agent-commands.test \
+	tests/program/agent-exec.test \
+	tests/program/agent-file.test \
+	tests/program/agent-port.test \
+	tests/program/agent-process.test \
+	tests/program/agent-shutdown.test \
+	tests/program/agent-wire.test
