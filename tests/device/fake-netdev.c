@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/device/fake-netdev.h"
 
-#include <check.h>
 #include <string.h>
 
 #include "host-vmm/net/netdev-private.h"
@@ -90,7 +89,7 @@ static gssize receive(NetDev *netdev, guint queue, struct iovec *iov, guint coun
         memcpy(iov[i].iov_base, packet->frame + done, part);
         done += part;
     }
-    ck_assert_uint_eq(done, length); /* it promised room */
+    g_assert_cmpuint(done, ==, length); /* it promised room */
     fake_packet_free(packet);
     return (gssize)length;
 }
@@ -98,7 +97,7 @@ static gssize receive(NetDev *netdev, guint queue, struct iovec *iov, guint coun
 static NetDevSend send_packet(NetDev *netdev, guint queue, const struct iovec *iov, guint count, gsize length)
 {
     FakeNetState *state = fake_netdev_state(netdev);
-    ck_assert_uint_le(count, 1024);
+    g_assert_cmpuint(count, <=, 1024);
     if (state->drop)
         return NETDEV_DROPPED;
     if (state->room == 0) {
@@ -110,11 +109,11 @@ static NetDevSend send_packet(NetDev *netdev, guint queue, const struct iovec *i
     FakePacket *packet = packet_new(netdev->is_vnet ? iov[0].iov_base : NULL, length);
     gsize done = 0;
     for (guint i = netdev->is_vnet ? 1 : 0; i < count; i++) {
-        ck_assert_uint_le(iov[i].iov_len, length - done);
+        g_assert_cmpuint(iov[i].iov_len, <=, length - done);
         memcpy(packet->frame + done, iov[i].iov_base, iov[i].iov_len);
         done += iov[i].iov_len;
     }
-    ck_assert_uint_eq(done, length);
+    g_assert_cmpuint(done, ==, length);
     g_queue_push_tail(&state->sent, packet);
     return NETDEV_SENT;
 }
@@ -139,10 +138,10 @@ NetDev *fake_netdev_new(Rig *rig, const char *id, guint queues, gboolean is_vnet
     g_autofree char *text =
         g_strdup_printf("fake,id=%s,queues=%u,vnet=%s", id, queues, is_vnet ? "on" : "off");
     g_autoptr(OptSet) options = optset_parse("-netdev", text, "type", &error);
-    ck_assert_ptr_nonnull(options);
+    g_assert_nonnull(options);
     optset_ignore(options, "type");
     NetDev *netdev = netdev_set_add_kind(rig->env.netdevs, &fake_kind, options, &error);
-    ck_assert_msg(netdev != NULL, "%s", error != NULL ? error->message : "no error");
+    g_assert_no_error(error);
     return netdev;
 }
 
