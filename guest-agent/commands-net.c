@@ -21,32 +21,37 @@ static const struct {
 };
 #define COLUMNS 16
 
-/* NULL if the file has no line for the interface (an alias such as eth0:1). */
-static JsonObject *read_statistics(const char *dev_text, const char *name)
+/* Of the text of /proc/net/dev: interface -> the columns' text. Changes the text and borrows from it. */
+static GHashTable *index_by_name(char *dev_text)
 {
-    g_auto(GStrv) lines = g_strsplit(dev_text, "\n", -1);
-    for (char **line = lines; *line; line++) {
-        char *colon = strrchr(*line, ':'); /* a name may have one, counters do not */
+    GHashTable *lines = g_hash_table_new(g_str_hash, g_str_equal);
+    char *rest = NULL;
+    for (char *line = strtok_r(dev_text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        char *colon = strrchr(line, ':'); /* a name may have one, counters do not */
         if (!colon)
             continue;
         *colon = '\0';
-        if (!g_str_equal(g_strstrip(*line), name))
-            continue;
-        gint64 values[COLUMNS];
-        const char *at = colon + 1;
-        for (int i = 0; i < COLUMNS; i++) {
-            char *end;
-            values[i] = (gint64)g_ascii_strtoull(at, &end, 10);
-            if (end == at)
-                return NULL;
-            at = end;
-        }
-        JsonObject *statistics = json_object_new();
-        for (gsize i = 0; i < G_N_ELEMENTS(COUNTERS); i++)
-            json_object_set_int_member(statistics, COUNTERS[i].name, values[COUNTERS[i].column]);
-        return statistics;
+        g_hash_table_insert(lines, g_strstrip(line), colon + 1);
     }
-    return NULL;
+    return lines;
+}
+
+/* NULL if there is no line for the interface (an alias such as eth0:1). */
+static JsonObject *read_statistics(GHashTable *lines, const char *name)
+{
+    const char *at = g_hash_table_lookup(lines, name);
+    gint64 values[COLUMNS];
+    for (int i = 0; at && i < COLUMNS; i++) {
+        char *end;
+        values[i] = (gint64)g_ascii_strtoull(at, &end, 10);
+        at = end > at ? end : NULL;
+    }
+    if (!at)
+        return NULL;
+    JsonObject *statistics = json_object_new();
+    for (gsize i = 0; i < G_N_ELEMENTS(COUNTERS); i++)
+        json_object_set_int_member(statistics, COUNTERS[i].name, values[COUNTERS[i].column]);
+    return statistics;
 }
 
 static void add_hardware_address(JsonObject *interface, const char *name, int fd)
@@ -93,18 +98,18 @@ static JsonObject *describe_address(const struct ifaddrs *entry)
     return object;
 }
 
-static void add_address(JsonObject *interface, JsonObject *address, const char *name, const char *dev_text)
+static void add_address(JsonObject *interface, JsonObject *address, const char *name, GHashTable *lines)
 {
     if (!json_object_has_member(interface, "ip-addresses")) {
         json_object_set_array_member(interface, "ip-addresses", json_array_new());
-        JsonObject *statistics = dev_text ? read_statistics(dev_text, name) : NULL;
+        JsonObject *statistics = read_statistics(lines, name);
         if (statistics)
             json_object_set_object_member(interface, "statistics", statistics);
     }
     json_array_add_object_element(json_object_get_array_member(interface, "ip-addresses"), address);
 }
 
-static JsonArray *list_interfaces(const struct ifaddrs *entries, const char *dev_text, int fd)
+static JsonArray *list_interfaces(const struct ifaddrs *entries, GHashTable *lines, int fd)
 {
     JsonArray *interfaces = json_array_new();
     g_autoptr(GHashTable) by_name = g_hash_table_new(g_str_hash, g_str_equal); /* borrowed from both */
@@ -120,7 +125,7 @@ static JsonArray *list_interfaces(const struct ifaddrs *entries, const char *dev
         }
         JsonObject *address = describe_address(entry);
         if (address)
-            add_address(interface, address, entry->ifa_name, dev_text);
+            add_address(interface, address, entry->ifa_name, lines);
     }
     return interfaces;
 }
@@ -133,11 +138,13 @@ static void guest_network_get_interfaces(CommandCall *call, JsonObject *argument
         return;
     }
     g_autofree char *dev_text = NULL;
-    g_file_get_contents("/proc/net/dev", &dev_text, NULL, NULL);
+    if (!g_file_get_contents("/proc/net/dev", &dev_text, NULL, NULL))
+        dev_text = g_strdup("");
+    g_autoptr(GHashTable) lines = index_by_name(dev_text);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    JsonArray *interfaces = list_interfaces(entries, dev_text, fd);
+    JsonArray *interfaces = list_interfaces(entries, lines, fd);
     if (fd >= 0)
         close(fd);
     freeifaddrs(entries);

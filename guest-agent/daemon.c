@@ -178,7 +178,8 @@ static gboolean on_signal(int fd, GIOCondition condition, gpointer user_data)
     return G_SOURCE_CONTINUE;
 }
 
-void daemon_on_signal(Daemon *daemon, void (*func)(gpointer user_data), gpointer user_data)
+gboolean daemon_on_signal(Daemon *daemon, void (*func)(gpointer user_data), gpointer user_data,
+                          GError **error)
 {
     sigset_t set;
     ending_signals(&set);
@@ -186,9 +187,10 @@ void daemon_on_signal(Daemon *daemon, void (*func)(gpointer user_data), gpointer
     daemon->user_data = user_data;
     daemon->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (daemon->signal_fd < 0)
-        g_error("signalfd: %s", g_strerror(errno));
+        return fail(error, "watch for signals", "");
     daemon->signal_source =
         g_unix_fd_add_full(G_PRIORITY_HIGH, daemon->signal_fd, G_IO_IN, on_signal, daemon, NULL);
+    return TRUE;
 }
 
 void daemon_end(Daemon *daemon)

@@ -21,6 +21,7 @@ Daemon *daemon_begin(gboolean background, const char *pid_file, GError **error);
 /* All that could fail at the start has not: the parent may go. */
 void daemon_ready(Daemon *daemon);
 /* Calls func from the main loop when SIGTERM or SIGINT comes, or has come. */
-void daemon_on_signal(Daemon *daemon, void (*func)(gpointer user_data), gpointer user_data);
+gboolean daemon_on_signal(Daemon *daemon, void (*func)(gpointer user_data), gpointer user_data,
+                          GError **error);
 /* Removes the pid file. */
 void daemon_end(Daemon *daemon);

@@ -45,8 +45,9 @@ static void serve(Program *program, Daemon *daemon, const Options *options)
     TransportHost host = {agent->server, on_transport_failed, program};
     GError *error = NULL;
     program->loop = g_main_loop_new(NULL, FALSE);
-    daemon_on_signal(daemon, on_signal, program);
-    gpointer transport = options->transport->start(options->path, &host, &error);
+    gpointer transport = NULL;
+    if (daemon_on_signal(daemon, on_signal, program, &error))
+        transport = options->transport->start(options->path, &host, &error);
     if (transport) {
         daemon_ready(daemon);
         g_main_loop_run(program->loop);

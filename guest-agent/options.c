@@ -57,6 +57,14 @@ static void take(char **place, const char *value)
     *place = g_strdup(value);
 }
 
+/* The background is in "/". */
+static void make_absolute(char **place)
+{
+    char *absolute = *place ? g_canonicalize_filename(*place, NULL) : NULL;
+    g_free(*place);
+    *place = absolute;
+}
+
 static gboolean complete(Options *options, const char *program, const char *method)
 {
     options->transport = transport_find(method);
@@ -74,6 +82,10 @@ static gboolean complete(Options *options, const char *program, const char *meth
         options->pid_file = g_strdup(DEFAULT_PID_FILE);
     if (!options->state_dir)
         options->state_dir = g_strdup(DEFAULT_STATE_DIR);
+    if (options->daemonize) {
+        make_absolute(&options->path);
+        make_absolute(&options->state_dir);
+    }
     return TRUE;
 }
 

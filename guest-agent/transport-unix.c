@@ -12,14 +12,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 64 /* clients that wait for the one before them to go */
+#define BACKLOG       64   /* clients that wait for the one before them to go */
+#define SHORT_WAIT_MS 1000 /* when descriptors or memory are short */
 
 typedef struct UnixListener {
     TransportHost host;
     char *path;
     struct stat made; /* our socket file, to remove no other one at the end */
     int fd;
-    guint watch; /* for clients; 0 while one is served */
+    guint watch; /* for clients, or the timer until we look for them again; 0 while one is served */
     Peer *peer;
 } UnixListener;
 
@@ -37,6 +38,12 @@ static void on_closed(Peer *peer, int errnum, gpointer user_data)
     unix_listener_wait(listener);
 }
 
+static gboolean wait_again(gpointer user_data)
+{
+    unix_listener_wait(user_data);
+    return G_SOURCE_REMOVE;
+}
+
 static gboolean on_client(int fd, GIOCondition condition, gpointer user_data)
 {
     UnixListener *listener = user_data;
@@ -44,10 +51,8 @@ static gboolean on_client(int fd, GIOCondition condition, gpointer user_data)
     if (client < 0) {
         if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
             return G_SOURCE_CONTINUE;
-        GError *error = g_error_new(G_FILE_ERROR, g_file_error_from_errno(errno),
-                                    "cannot accept a client on %s: %s", listener->path, g_strerror(errno));
-        listener->watch = 0;
-        listener->host.failed(error, listener->host.user_data);
+        g_warning("cannot accept a client on %s: %s; trying again", listener->path, g_strerror(errno));
+        listener->watch = g_timeout_add(SHORT_WAIT_MS, wait_again, listener);
         return G_SOURCE_REMOVE;
     }
     listener->peer = peer_new(listener->host.server, client, CHANNEL_STREAM, on_closed, listener);
