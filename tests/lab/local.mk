@@ -5,6 +5,8 @@ tests_lab_agent_copy_SOURCES = tests/lab/agent-copy.c
 tests_lab_agent_copy_LDADD = lib/libvirtsuite.a $(BASE_LIBS)
 noinst_PROGRAMS += tests/lab/tcp-flow
 tests_lab_tcp_flow_SOURCES = tests/lab/tcp-flow.c
+noinst_PROGRAMS += tests/lab/disk-load
+tests_lab_disk_load_SOURCES = tests/lab/disk-load.c
 EXTRA_DIST += quickstart .ci/run tests/run
 EXTRA_DIST += tests/lab/demo tests/lab/fetch tests/lab/image tests/lab/machine tests/lab/qemu-firmware tests/lab/run \
 	tests/lab/scenario.sh tests/lab/work tests/lab/guest tests/lab/level1 tests/lab/scenarios
