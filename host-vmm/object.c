@@ -96,3 +96,9 @@ Object *object_set_find(ObjectSet *set, const char *id)
     }
     return NULL;
 }
+
+void object_set_foreach(ObjectSet *set, void (*func)(Object *object, gpointer user_data), gpointer user_data)
+{
+    for (guint i = 0; i < set->objects->len; i++)
+        func(g_ptr_array_index(set->objects, i), user_data);
+}

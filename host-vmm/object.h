@@ -31,4 +31,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectSet, object_set_free)
 /* options' "qom-type" and "id" are needed. Errors name them. */
 Object *object_set_add(ObjectSet *set, OptSet *options, GError **error);
 Object *object_set_find(ObjectSet *set, const char *id);
+/* In order of creation. */
+void object_set_foreach(ObjectSet *set, void (*func)(Object *object, gpointer user_data), gpointer user_data);
 const ObjectType *const *object_types(void);

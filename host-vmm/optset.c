@@ -119,7 +119,9 @@ static gboolean add_json_object(OptSet *options, const char *prefix, JsonObject 
     while (json_object_iter_next_ordered(&iter, &name, &node)) {
         g_autofree char *key = g_strconcat(prefix, name, NULL);
 
-        if (!add_json(options, key, node, error)) {
+        /* "backing": null: there shall be none. */
+        if (JSON_NODE_HOLDS_NULL(node) ? !add(options, key, g_strdup(""), error)
+                                       : !add_json(options, key, node, error)) {
             return FALSE;
         }
     }

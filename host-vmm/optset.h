@@ -3,7 +3,7 @@
  * optset: the keys and values of one command-line option or device_add, in QEMU's syntax.
  *
  * "virtio-rng-pci,id=rng0,addr=0x6" (a comma in a value is doubled; a bare word is key=on, nokey is key=off) or a
- * JSON object, of which nested objects become "outer.inner" and arrays "key.0", "key.1". It remembers which keys were asked for, so that optset_finish() can name the first one that nobody knows.
+ * JSON object, of which nested objects become "outer.inner" and arrays "key.0", "key.1", a null member an empty string. It remembers which keys were asked for, so that optset_finish() can name the first one that nobody knows.
  */
 #pragma once
 

@@ -339,6 +339,8 @@ BlockNode *block_child(BlockNode *parent, OptSet *options, const char *key, GErr
         fail(error, "%s: '%s' is given by name and in line", optset_what(options), key);
         return NULL;
     }
+    if (name != NULL && *name == '\0')
+        return NULL; /* JSON's null: there shall be none */
     if (name != NULL) {
         child = block_set_find(parent->set, name);
         if (child == NULL)

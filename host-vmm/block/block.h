@@ -73,8 +73,7 @@ struct BlockDriver {
     const char *(*filename)(BlockNode *node);
     /* Bytes that it takes on the host; protocols. */
     guint64 (*allocated)(BlockNode *node);
-    /* Members of query-named-block-nodes' and query-blockstats' driver-specific part; may be NULL. */
-    void (*describe)(BlockNode *node, JsonObject *specific);
+    /* Members of query-blockstats' driver-specific part; may be NULL. */
     void (*statistics)(BlockNode *node, JsonObject *specific);
 };
 

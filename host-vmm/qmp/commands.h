@@ -21,6 +21,7 @@ extern const Command QMP_COMMANDS_BALLOON[]; /* the balloon */
 extern const Command QMP_COMMANDS_QOM[];     /* devices' properties */
 extern const Command QMP_COMMANDS_STATS[];   /* what KVM counts */
 extern const Command QMP_COMMANDS_CHAR[];    /* character devices */
+extern const Command QMP_COMMANDS_BLOCK[];   /* disks and their images */
 extern const Command QMP_COMMANDS_NET[];     /* network cards and their host ends */
 
 /* {"qemu": {"major", "minor", "micro"}, "package"}, owned: the greeting's and query-version's. */

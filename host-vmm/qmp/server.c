@@ -278,11 +278,17 @@ static void on_event(const char *name, JsonObject *data, gpointer user_data)
 
 QmpServer *qmp_server_new(Machine *machine, ChardevSet *chardevs)
 {
-    static const Command *const tables[] = {QMP_COMMANDS_MONITOR, QMP_COMMANDS_MACHINE,
-                                            QMP_COMMANDS_CPU,     QMP_COMMANDS_DEVICE,
-                                            QMP_COMMANDS_BALLOON, QMP_COMMANDS_QOM,
-                                            QMP_COMMANDS_STATS,   QMP_COMMANDS_CHAR,
-                                            QMP_COMMANDS_NET,     NULL};
+    static const Command *const tables[] = {QMP_COMMANDS_MONITOR,
+                                            QMP_COMMANDS_MACHINE,
+                                            QMP_COMMANDS_CPU,
+                                            QMP_COMMANDS_DEVICE,
+                                            QMP_COMMANDS_BALLOON,
+                                            QMP_COMMANDS_QOM,
+                                            QMP_COMMANDS_STATS,
+                                            QMP_COMMANDS_CHAR,
+                                            QMP_COMMANDS_BLOCK,
+                                            QMP_COMMANDS_NET,
+                                            NULL};
     QmpServer *server = g_new0(QmpServer, 1);
 
     server->context.machine = machine;

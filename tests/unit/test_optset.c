@@ -114,6 +114,35 @@ START_TEST (lists) {
 }
 END_TEST
 
+/* "backing": null says that there shall be none. */
+START_TEST (null_is_empty) {
+    g_autoptr(OptSet) options = parsed("{'a':null,'b':{'c':null}}", NULL);
+    ck_assert_str_eq(optset_string(options, "a"), "");
+    ck_assert_str_eq(optset_string(options, "b.c"), "");
+    ck_assert_ptr_null(optset_string(options, "c"));
+}
+END_TEST
+
+/* A child's own properties, and what it has from its parent. */
+START_TEST (inner_sets) {
+    g_autoptr(OptSet) options = parsed("file.driver=file,file.cache.direct=on,filex=1,driver=raw", NULL);
+    g_autoptr(OptSet) inner = optset_take(options, "file");
+    ck_assert_str_eq(optset_string(inner, "driver"), "file");
+    optset_set_default(inner, "cache.direct", "off");
+    optset_set_default(inner, "read-only", "on");
+    ck_assert_str_eq(optset_string(inner, "cache.direct"), "on");
+    ck_assert_str_eq(optset_string(inner, "read-only"), "on");
+    ck_assert_ptr_null(optset_string(inner, "x"));
+    ck_assert(optset_finish(inner, NULL));
+    ck_assert_ptr_null(optset_take(options, "backing"));
+    /* What was taken is known, the rest is not. */
+    ck_assert_str_eq(optset_string(options, "driver"), "raw");
+    g_autoptr(GError) error = NULL;
+    ck_assert(!optset_finish(options, &error));
+    ck_assert_msg(strstr(error->message, "'filex'") != NULL, "%s", error->message);
+}
+END_TEST
+
 START_TEST (bad_input) {
     refused("x,=1", "-device: a value without a name: '=1'");
     refused("x,id=1st", "'1st' cannot be an id");
@@ -122,7 +151,6 @@ START_TEST (bad_input) {
     refused("{", "-device: JSON parse error");
     refused("{'a':1", "-device: JSON parse error");
     refused("{'a':[null]}", "'a.0' must be a string, a number or a boolean");
-    refused("{'a':{'b':null}}", "'a.b' must be a string");
     refused("{'id':'../x'}", "cannot be an id");
     refused("{}{}", "-device");
 }
@@ -243,6 +271,8 @@ int main(void)
     tcase_add_test(tcase, json_syntax);
     tcase_add_test(tcase, from_json);
     tcase_add_test(tcase, lists);
+    tcase_add_test(tcase, null_is_empty);
+    tcase_add_test(tcase, inner_sets);
     tcase_add_test(tcase, bad_input);
     tcase_add_test(tcase, unknown_property);
     tcase_add_test(tcase, booleans);
