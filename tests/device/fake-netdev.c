@@ -94,6 +94,17 @@ static gssize receive(NetDev *netdev, guint queue, struct iovec *iov, guint coun
     return (gssize)length;
 }
 
+/* What a guest made must have been checked: with everything negotiated it passes once more, and does not
+ * change. */
+static void check_header(const struct iovec *iov, gsize length)
+{
+    VnetHeader header = *(const VnetHeader *)iov[0].iov_base;
+    PacketHeaders parsed;
+    g_assert_cmpuint(iov[1].iov_len, ==, MIN(length, VNET_HEAD));
+    g_assert_true(vnet_header_check(&header, FAKE_NET_FEATURES, iov[1].iov_base, length, &parsed));
+    g_assert_cmpmem(&header, sizeof header, iov[0].iov_base, sizeof header);
+}
+
 static NetDevSend send_packet(NetDev *netdev, guint queue, const struct iovec *iov, guint count, gsize length)
 {
     FakeNetState *state = fake_netdev_state(netdev);
@@ -106,6 +117,8 @@ static NetDevSend send_packet(NetDev *netdev, guint queue, const struct iovec *i
     }
     if (state->room != G_MAXUINT)
         state->room--;
+    if (netdev->is_vnet)
+        check_header(iov, length);
     FakePacket *packet = packet_new(netdev->is_vnet ? iov[0].iov_base : NULL, length);
     gsize done = 0;
     for (guint i = netdev->is_vnet ? 1 : 0; i < count; i++) {

@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "host-vmm/virtio/virtio-net.h"
 #include "host-vmm/virtio/virtio-serial.h"
+#include "tests/device/fake-netdev.h"
 
 /* Rings and buffers are in the arena, or at places that cannot be; what a chain of the arena may reach ends
  * well before the canary. */
@@ -25,6 +27,7 @@ struct Hostile {
     Driver *driver; /* where the registers are */
     guint queues;
     int peer; /* of the serial port's chardev */
+    NetDev *netdev;
 
     const guint8 *script;
     gsize left;
@@ -97,17 +100,26 @@ static void step_register(Hostile *self)
     driver_read(self->driver, offset, size);
 }
 
+static guint64 features_of(const Hostile *self)
+{
+    if (self->kind == HOSTILE_SERIAL)
+        return FEATURES | 1ull << VIRTIO_CONSOLE_F_MULTIPORT;
+    if (self->netdev != NULL)
+        return driver_offered(self->driver);
+    return FEATURES;
+}
+
 static void step_negotiate(Hostile *self)
 {
-    guint64 features = FEATURES;
-    if (self->kind == HOSTILE_SERIAL)
-        features |= 1ull << VIRTIO_CONSOLE_F_MULTIPORT;
+    guint64 features = features_of(self);
     guint drop = (guint)take(self, 1);
+    if (self->netdev != NULL && (drop & 0x30) == 0x30) /* without some offloads, queues, merging */
+        features &= ~(take(self, 8) & ~FEATURES);
     if ((drop & 1) != 0)
         features &= ~(1ull << VIRTIO_F_EVENT_IDX);
     if ((drop & 2) != 0)
         features &= ~(1ull << VIRTIO_F_INDIRECT_DESC);
-    if ((drop & 0xc) == 0xc)
+    if (self->kind == HOSTILE_SERIAL && (drop & 0xc) == 0xc)
         features &= ~(1ull << VIRTIO_CONSOLE_F_MULTIPORT);
     driver_negotiate(self->driver, features);
 }
@@ -210,9 +222,77 @@ static void step_msix(Hostile *self)
     rig_mmio_write(self->rig, driver_msix_table(self->driver) + offset, 4, take(self, 4));
 }
 
+/* Makes the chain at descriptor 0 available, and kicks. */
+static void offer_first(Hostile *self, guint queue)
+{
+    guint16 index = 0, head = 0;
+    guint64 avail = ring_page(queue, 1);
+    guest_memory_read(self->rig->memory, avail + 2, &index, sizeof index);
+    poke(self, avail + 4 + 2 * (index % 32), &head, sizeof head);
+    index++;
+    poke(self, avail + 2, &index, sizeof index);
+    rig_mmio_write(self->rig, self->driver->notify + 4 * queue, 2, queue);
+}
+
+/* A packet to send, all right but for what the script makes wrong, so that it gets somewhere. */
+static void step_send(Hostile *self)
+{
+    static const guint8 tcp[54] = {[12] = 8, [14] = 0x45, [23] = IP_PROTO_TCP, [46] = 0x50};
+    VnetHeader header = {
+        .flags = VNET_NEEDS_CSUM, .gso_type = VNET_GSO_TCPV4, .csum_start = 34, .csum_offset = 16};
+    guint what = (guint)take(self, 1);
+    guint64 buffer = ARENA + 0x4000, desc = ring_page(1, 0);
+    header.gso_size = (guint16)take(self, 2);
+    poke(self, buffer + sizeof header, tcp, sizeof tcp);
+    if ((what & 1) != 0) {
+        guint8 byte = (guint8)take(self, 1);
+        poke(self, buffer + sizeof header + take(self, 1) % 60, &byte, 1);
+    }
+    if ((what & 2) != 0) {
+        guint place = (guint)take(self, 1) % sizeof header;
+        ((guint8 *)&header)[place] = (guint8)take(self, 1);
+    }
+    poke(self, buffer, &header, sizeof header);
+    struct {
+        guint64 address;
+        guint32 length;
+        guint16 flags, next;
+    } descriptor = {buffer, (guint32)(sizeof header + take(self, 2) % 0x3000), 0, 0};
+    poke(self, desc, &descriptor, sizeof descriptor);
+    offer_first(self, 1);
+}
+
+/* A well-formed control command to a card, with any contents. */
+static void step_command(Hostile *self)
+{
+    guint8 bytes[32];
+    guint queue = self->queues - 1;
+    guint64 buffer = ARENA + 0x7000, desc = ring_page(queue, 0);
+    guint what = (guint)take(self, 1);
+    bytes[0] = (guint8)(what % 7);
+    bytes[1] = (guint8)(what / 7 % 6);
+    for (guint i = 2; i < sizeof bytes; i++)
+        bytes[i] = (guint8)take(self, 1) & (i < 12 ? 0x7 : 0xff);
+    poke(self, buffer, bytes, sizeof bytes);
+    struct {
+        guint64 address;
+        guint32 length;
+        guint16 flags, next;
+    } chain[] = {{buffer, 2 + (guint32)take(self, 1) % 31, 1, 1}, {buffer + 0x800, 1, 2, 0}};
+    poke(self, desc, chain, sizeof chain);
+    offer_first(self, queue);
+}
+
 /* A well-formed control message in a buffer that the next chain may point to. */
 static void step_control(Hostile *self)
 {
+    if (self->netdev != NULL) {
+        if (take(self, 1) % 2 == 0)
+            step_send(self);
+        else
+            step_command(self);
+        return;
+    }
     struct {
         guint32 port;
         guint16 event, value;
@@ -234,10 +314,40 @@ static void step_control(Hostile *self)
     rig_mmio_write(self->rig, self->driver->notify + 4 * VIRTIO_SERIAL_CONTROL_OUT, 2, 0);
 }
 
+/* Packets from outside, of any length, with any header; and a back end that is full. */
+static void step_net(Hostile *self, guint what)
+{
+    static guint8 frame[PACKET_MAX];
+    guint queue = (what >> 4) % netdev_queues(self->netdev);
+    switch (what % 8) {
+    case 0:
+        fake_netdev_open(self->netdev, (guint)take(self, 1) % 4);
+        break;
+    case 1:
+        fake_netdev_open(self->netdev, G_MAXUINT);
+        break;
+    case 2:
+        fake_netdev_set_carrier(self->netdev, (what & 0x10) != 0);
+        break;
+    default: {
+        VnetHeader header = {.flags = (guint8)take(self, 1) & 3, .gso_type = (guint8)take(self, 1)};
+        guint length = (guint)take(self, 2);
+        /* Not so many that it is all that is done. */
+        if (fake_netdev_state(self->netdev)->queue[queue].input.length < 8)
+            fake_netdev_feed(self->netdev, queue, &header, frame, what % 8 == 7 ? length : length % 2048);
+    }
+    }
+    FakePacket *packet;
+    while ((packet = fake_netdev_take(self->netdev)) != NULL)
+        fake_packet_free(packet);
+}
+
 static void step_peer(Hostile *self)
 {
     guint8 bytes[8192];
     guint what = (guint)take(self, 1);
+    if (self->netdev != NULL)
+        step_net(self, what);
     if (self->peer < 0)
         return;
     if (what % 2 == 0) {
@@ -284,6 +394,14 @@ Hostile *hostile_new(HostileKind kind)
     self->queues = 1;
     if (kind == HOSTILE_RNG) {
         rig_device(self->rig, "virtio-rng-pci");
+    } else if (kind == HOSTILE_NET) {
+        self->queues = 5;
+        self->netdev = fake_netdev_new(self->rig, "n0", 2, TRUE);
+        rig_device(self->rig, "virtio-net-pci,netdev=n0,mq=on,id=net0");
+    } else if (kind == HOSTILE_NET_FRAMES) {
+        self->queues = 3;
+        self->netdev = fake_netdev_new(self->rig, "n0", 1, FALSE);
+        rig_device(self->rig, "virtio-net-pci,netdev=n0");
     } else {
         int pair[2];
         g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
@@ -316,15 +434,44 @@ void hostile_free(Hostile *self)
     g_free(self);
 }
 
+/* A frame each way. */
+static void check_net_alive(Hostile *self)
+{
+    Driver *driver = self->driver;
+    guint8 frame[60] = {2, 0, 0, 0, 0, 1};
+    FakeNetState *state = fake_netdev_state(self->netdev);
+    DriverQueue *rx = driver_setup_queue(driver, 0, 32), *tx = driver_setup_queue(driver, 1, 32);
+    driver_ok(driver);
+    fake_netdev_set_carrier(self->netdev, TRUE);
+    fake_netdev_open(self->netdev, G_MAXUINT);
+    rig_settle();
+    for (guint i = 0; i < FAKE_NET_QUEUES; i++)
+        g_queue_clear_full(&state->queue[i].input, (GDestroyNotify)fake_packet_free);
+    g_queue_clear_full(&state->sent, (GDestroyNotify)fake_packet_free);
+    DriverBuffer in = {driver_alloc(driver, 200), 200, TRUE}, out = {driver_alloc(driver, 72), 72, FALSE};
+    driver_add(driver, rx, &in, 1);
+    driver_add(driver, tx, &out, 1);
+    driver_kick(driver, rx);
+    driver_kick(driver, tx);
+    driver_wait_used(driver, tx, NULL);
+    FakePacket *packet = fake_netdev_take(self->netdev);
+    g_assert_nonnull(packet);
+    g_assert_cmpuint(packet->length, ==, 60);
+    fake_packet_free(packet);
+    fake_netdev_feed(self->netdev, 0, NULL, frame, sizeof frame);
+    g_assert_cmpuint(driver_wait_used(driver, rx, NULL), ==, 72);
+}
+
 void hostile_check_alive(Hostile *self)
 {
     Driver *driver = self->driver;
     rig_reset(self->rig);
     driver->next_free = ALIVE_BASE;
     driver_msix_enable(driver);
-    g_assert_true(driver_negotiate(
-        driver, self->kind == HOSTILE_SERIAL ? FEATURES | 1ull << VIRTIO_CONSOLE_F_MULTIPORT : FEATURES));
-    if (self->kind == HOSTILE_RNG) {
+    g_assert_true(driver_negotiate(driver, features_of(self)));
+    if (self->netdev != NULL) {
+        check_net_alive(self);
+    } else if (self->kind == HOSTILE_RNG) {
         DriverQueue *queue = driver_setup_queue(driver, 0, 8);
         driver_ok(driver);
         DriverBuffer buffer = {driver_alloc(driver, 32), 32, TRUE};

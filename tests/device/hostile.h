@@ -9,7 +9,13 @@
 
 typedef struct Hostile Hostile;
 
-typedef enum { HOSTILE_RNG, HOSTILE_SERIAL } HostileKind;
+typedef enum {
+    HOSTILE_RNG,
+    HOSTILE_SERIAL,
+    HOSTILE_NET,        /* two queue pairs on a back end that takes vnet headers */
+    HOSTILE_NET_FRAMES, /* one, on a back end that takes plain frames */
+    HOSTILE_KINDS
+} HostileKind;
 
 Hostile *hostile_new(HostileKind kind);
 /* Aborts if the device wrote where no buffer can be. */

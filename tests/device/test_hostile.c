@@ -8,7 +8,7 @@
 #include "tests/device/hostile.h"
 #include "tests/check-run.h"
 
-#define SCRIPTS     4000
+#define SCRIPTS     10000
 #define MAX_SCRIPT  600
 #define ALIVE_EVERY 100
 
@@ -64,6 +64,16 @@ START_TEST (serial_survives) {
 }
 END_TEST
 
+START_TEST (net_survives) {
+    play_all(HOSTILE_NET);
+}
+END_TEST
+
+START_TEST (net_of_frames_survives) {
+    play_all(HOSTILE_NET_FRAMES);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("hostile");
@@ -71,6 +81,8 @@ static Suite *suite(void)
     tcase_set_timeout(c, 300);
     tcase_add_test(c, rng_survives);
     tcase_add_test(c, serial_survives);
+    tcase_add_test(c, net_survives);
+    tcase_add_test(c, net_of_frames_survives);
     suite_add_tcase(s, c);
     return s;
 }

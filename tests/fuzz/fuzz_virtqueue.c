@@ -21,15 +21,15 @@ static GLogWriterOutput drop_log(GLogLevelFlags level, const GLogField *fields, 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
     /* Making a machine takes longer than most scripts; each begins with a reset. */
-    static Hostile *devices[2];
+    static Hostile *devices[HOSTILE_KINDS];
     static guint played;
     if (size == 0)
         return 0;
-    guint kind = data[0] % 2;
+    guint kind = data[0] % HOSTILE_KINDS;
     if (devices[0] == NULL) {
         g_log_set_writer_func(drop_log, NULL, NULL);
-        devices[0] = hostile_new(HOSTILE_RNG);
-        devices[1] = hostile_new(HOSTILE_SERIAL);
+        for (guint i = 0; i < HOSTILE_KINDS; i++)
+            devices[i] = hostile_new((HostileKind)i);
     }
     hostile_play(devices[kind], data + 1, size - 1);
     if (++played % 256 == 0)

@@ -3,6 +3,9 @@
 # seeds in corpus/<name>/.
 if ENABLE_FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_command tests/fuzz/fuzz_jsonstream
+if ENABLE_HOST_VMM
+noinst_PROGRAMS += tests/fuzz/fuzz_net_tx
+endif
 if HAVE_CHECK
 if ENABLE_HOST_VMM
 noinst_PROGRAMS += tests/fuzz/fuzz_virtqueue
@@ -14,6 +17,8 @@ tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_command_LDADD = lib/libvirtsuite.a $(BASE_LIBS)
 tests_fuzz_fuzz_jsonstream_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_jsonstream_LDADD = lib/libvirtsuite.a $(BASE_LIBS)
+tests_fuzz_fuzz_net_tx_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_net_tx_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
 tests_fuzz_fuzz_virtqueue_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_virtqueue_LDADD = $(device_test_libs)
 EXTRA_DIST += tests/fuzz/run tests/fuzz/json.dict tests/fuzz/corpus
