@@ -86,3 +86,11 @@ endif
 tests_unit_test_what_pattern_SOURCES = tests/unit/test_what_pattern.c virt-what/pattern.c virt-what/pattern.h
 tests_unit_test_what_pattern_CFLAGS = $(what_cflags) $(CHECK_CFLAGS)
 tests_unit_test_what_pattern_LDADD = $(CHECK_LIBS)
+
+# virt-top
+if HAVE_CHECK
+if ENABLE_VIRT_TOP
+check_PROGRAMS += tests/unit/test_virt_top
+endif
+endif
+tests_unit_test_virt_top_LDADD = virt-top/libvirttop.a $(DOMAIN_LIBS) $(CHECK_LIBS) -lm

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+if ENABLE_VIRT_TOP
+bin_PROGRAMS += virt-top/virt-top
+noinst_LIBRARIES += virt-top/libvirttop.a
+endif
+# All but main() and the screen, for tests.
+virt_top_libvirttop_a_SOURCES = \
+	virt-top/export.c \
+	virt-top/fleet.c virt-top/fleet.h \
+	virt-top/http.c virt-top/http.h \
+	virt-top/lines.c virt-top/lines.h \
+	virt-top/numbers.c virt-top/numbers.h \
+	virt-top/options.c virt-top/options.h \
+	virt-top/text.c virt-top/text.h
+virt_top_virt_top_SOURCES = virt-top/main.c \
+	virt-top/ui.c virt-top/ui.h virt-top/ui-private.h \
+	virt-top/ui-pages.c virt-top/ui-views.c
+virt_top_virt_top_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS)
+virt_top_virt_top_LDADD = virt-top/libvirttop.a $(DOMAIN_LIBS) $(NCURSES_LIBS) -lm
