@@ -16,7 +16,9 @@ enum {
     CALL_MS = 5000,   /* for a command that the monitor answers at once */
     PRESS_MS = 5000,  /* between two presses of the button */
     END_MS = 5000,    /* for the process to go after it said it would */
-    LINGER_MS = 1000, /* the same, when it may be one that stays (-no-shutdown) */
+    LOOK_MS = 1000,   /* between two looks at whether it stays (-no-shutdown) */
+    LAST_MS = 10000,  /* for a process whose guest has shut down: a busy host takes its time */
+    LINGER_MS = 1000, /* for a helper of the monitor */
     POLL_MS = 50,
 };
 
@@ -91,6 +93,24 @@ static char *query_state(Stop *stop)
     return g_strdup(object_string(reply_as_object(reply), "status", "unknown"));
 }
 
+/* After the guest has shut down: waits for its monitor, unless that is one that stays. */
+static gboolean wait_ended(Stop *stop)
+{
+    gint64 deadline = deadline_after_ms(LAST_MS);
+
+    while (!wait_gone(stop, LOOK_MS)) {
+        g_autoptr(JsonNode) reply = NULL;
+
+        if (deadline_left_ms(deadline) == 0)
+            return FALSE;
+        if (stop->qmp != NULL)
+            reply = qmp_client_call(stop->qmp, "query-status", NULL, CALL_MS, NULL);
+        if (reply != NULL && strcmp(object_string(reply_as_object(reply), "status", ""), "shutdown") == 0)
+            return FALSE;
+    }
+    return TRUE;
+}
+
 /* TRUE once the guest has shut down (or its monitor is gone). */
 static gboolean press_button(Stop *stop, gint64 deadline)
 {
@@ -104,7 +124,7 @@ static gboolean press_button(Stop *stop, gint64 deadline)
         if (qmp_client_wait_event(stop->qmp, "SHUTDOWN", MIN(left, PRESS_MS), &error))
             return TRUE;
         if (!g_error_matches(error, QMP_CLIENT_ERROR, QMP_CLIENT_ERROR_TIMEOUT))
-            return wait_gone(stop, LINGER_MS); /* the connection has ended: mostly because all has */
+            return wait_ended(stop); /* the connection has ended: mostly because all has */
     }
     return FALSE;
 }
@@ -132,7 +152,7 @@ static gboolean stop_politely(Stop *stop, guint timeout_ms)
         printf("%s has not shut down within %.3g s\n", label, timeout_ms / 1000.0);
         return FALSE;
     }
-    return wait_gone(stop, LINGER_MS);
+    return wait_ended(stop);
 }
 
 static gboolean stop_hard(Stop *stop, GError **error)
