@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 EXTRA_DIST += docs/architecture.md
 EXTRA_DIST += docs/devices.md
+EXTRA_DIST += docs/statistics.md

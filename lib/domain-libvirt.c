@@ -29,9 +29,7 @@
 #define PCPU_DOMAINS    512 /* the same for the host CPUs of vCPUs */
 #define MAX_VCPUS       4096
 #define AGENT_SECONDS   2
-#define BULK_GROUPS                                                                                          \
-    (VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON |                        \
-     VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK)
+#define BULK_ALWAYS     (VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON)
 
 typedef struct Connection {
     DomainWorker *worker;
@@ -416,6 +414,13 @@ static void ask_in_turn(Connection *self, const DomainJob *job, virDomainPtr *ha
     }
 }
 
+static guint wanted_parts(DomainWants wants)
+{
+    return (wants & DOMAIN_WANT_BLOCKS ? DOMAIN_HAS_BLOCKS : 0) |
+           (wants & DOMAIN_WANT_NICS ? DOMAIN_HAS_NICS : 0) |
+           (wants & DOMAIN_WANT_VCPUS ? DOMAIN_HAS_VCPUS : 0);
+}
+
 static void complete(Connection *self, const DomainJob *job, virDomainPtr *handles, DomainSnapshot *snapshot)
 {
     GPtrArray *domains = snapshot->domains;
@@ -438,12 +443,12 @@ static void complete(Connection *self, const DomainJob *job, virDomainPtr *handl
             domain->when = g_get_monotonic_time();
         }
         /* QEMU's monitor was busy: its disks are told if it is asked. */
-        if (!self->asks_each && is_active(domain) &&
+        if (!self->asks_each && is_active(domain) && (job->wants & DOMAIN_WANT_BLOCKS) &&
             (self->bulk_parts & ~domain->parts & DOMAIN_HAS_BLOCKS)) {
             domain->answers = FALSE;
         }
     }
-    if (self->asks_each && (lacking & (DOMAIN_HAS_BLOCKS | DOMAIN_HAS_NICS | DOMAIN_HAS_VCPUS))) {
+    if (self->asks_each && (lacking & wanted_parts(job->wants))) {
         ask_in_turn(self, job, handles, domains);
     }
     for (guint i = 0, asked = 0; (job->wants & DOMAIN_WANT_PCPUS) && i < domains->len && asked < PCPU_DOMAINS;
@@ -455,19 +460,26 @@ static void complete(Connection *self, const DomainJob *job, virDomainPtr *handl
     }
 }
 
+static unsigned int bulk_groups(DomainWants wants)
+{
+    return BULK_ALWAYS | (wants & DOMAIN_WANT_BLOCKS ? VIR_DOMAIN_STATS_BLOCK : 0) |
+           (wants & DOMAIN_WANT_NICS ? VIR_DOMAIN_STATS_INTERFACE : 0) |
+           (wants & (DOMAIN_WANT_VCPUS | DOMAIN_WANT_PCPUS) ? VIR_DOMAIN_STATS_VCPU : 0);
+}
+
 static DomainSnapshot *refresh_in_bulk(Connection *self, const DomainJob *job)
 {
     unsigned int flags = self->no_nowait ? 0 : VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT;
     virDomainStatsRecordPtr *records = NULL;
     g_autofree virDomainPtr *handles = NULL;
     DomainSnapshot *snapshot;
-    int count = virConnectGetAllDomainStats(self->connection, BULK_GROUPS, &records, flags);
+    int count = virConnectGetAllDomainStats(self->connection, bulk_groups(job->wants), &records, flags);
 
     if (count < 0 && flags != 0 &&
         (virGetLastErrorCode() == VIR_ERR_INVALID_ARG ||
          virGetLastErrorCode() == VIR_ERR_ARGUMENT_UNSUPPORTED)) {
         self->no_nowait = TRUE;
-        count = virConnectGetAllDomainStats(self->connection, BULK_GROUPS, &records, 0);
+        count = virConnectGetAllDomainStats(self->connection, bulk_groups(job->wants), &records, 0);
     }
     if (count < 0) {
         return NULL;

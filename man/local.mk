@@ -11,3 +11,6 @@ endif
 if ENABLE_GUEST_AGENT
 dist_man_MANS += man/guest-agent.8
 endif
+if ENABLE_VIRT_TOP
+dist_man_MANS += man/virt-top.1
+endif

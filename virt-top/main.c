@@ -134,6 +134,7 @@ static void on_round(gpointer user_data)
         g_string_truncate(text, 0);
     }
     if (options->stream) {
+        fleet_sort(program->fleet, SORT_ID, FALSE); /* whatever -o says, as with 1.1.1 */
         lines_stream(text, &options->lines, program->fleet->rows, &program->fleet->totals, now);
     } else if (options->json) {
         lines_json(text, program->fleet, now);
@@ -312,6 +313,10 @@ int main(int argc, char **argv)
     }
     for (guint i = 0; i < G_N_ELEMENTS(signals); i++) {
         g_unix_signal_add(signals[i], on_signal, &program);
+    }
+    if (!options->json && options->prometheus == NULL) {
+        /* What lines have columns for; a screen asks for more. */
+        program.fleet->wants = DOMAIN_WANT_BLOCKS | DOMAIN_WANT_NICS;
     }
     if (has_screen) {
         UiHooks hooks = {hook_refresh, hook_quit, &program};

@@ -41,3 +41,5 @@ EXTRA_DIST += tests/program/agent_under_test.py \
 	tests/program/agent-process.test \
 	tests/program/agent-shutdown.test \
 	tests/program/agent-wire.test
+
+EXTRA_DIST += tests/program/virt-top.test tests/program/virt-top-screens.txt
