@@ -28,6 +28,14 @@ static gboolean is_whole(const guint8 *frame, const PacketHeaders *parsed, gsize
     return end == length;
 }
 
+static gboolean is_right(const Coalesce *self, const guint8 *frame, const PacketHeaders *parsed, gsize length)
+{
+    if (self->is_trusted)
+        return TRUE;
+    guint64 sum = packet_pseudo_sum(frame, parsed, (guint32)(length - parsed->l4));
+    return packet_fold(packet_sum(frame + parsed->l4, length - parsed->l4, sum)) == 0;
+}
+
 gboolean coalesce_begin(Coalesce *self, guint64 features, guint8 *frame, gsize length)
 {
     PacketHeaders *parsed = &self->parsed;
@@ -37,7 +45,8 @@ gboolean coalesce_begin(Coalesce *self, guint64 features, guint8 *frame, gsize l
     guint needed = parsed->is_ipv6 ? VIRTIO_NET_F_GUEST_TSO6 : VIRTIO_NET_F_GUEST_TSO4;
     guint8 flags = frame[parsed->l4 + TCP_FLAGS];
     /* The end of a burst, or anything but data, waits for nobody. */
-    if ((features & 1ull << needed) == 0 || length == parsed->payload || flags != FLAG_ACK)
+    if ((features & 1ull << needed) == 0 || length == parsed->payload || flags != FLAG_ACK ||
+        !is_right(self, frame, parsed, length))
         return FALSE;
     self->first = frame;
     self->segment = (guint)length - parsed->payload;
@@ -80,7 +89,8 @@ gboolean coalesce_add(Coalesce *self, const guint8 *frame, gsize length, gsize *
     guint8 flags = frame[parsed.l4 + TCP_FLAGS];
     if ((flags & (guint8)~FLAG_PSH) != FLAG_ACK || part == 0 || part > self->segment ||
         packet_get32(frame + parsed.l4 + TCP_SEQUENCE) != self->next_sequence ||
-        self->length + part - first->l3 > G_MAXUINT16 || !is_alike(self, frame))
+        self->length + part - first->l3 > G_MAXUINT16 || !is_alike(self, frame) ||
+        !is_right(self, frame, &parsed, length))
         return FALSE;
     self->length += part;
     self->next_sequence += (guint32)part;

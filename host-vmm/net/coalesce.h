@@ -3,14 +3,16 @@
  * coalesce: makes one big GSO packet out of the TCP segments that follow each other in a stream, for a guest
  * that takes such packets: it then has one to handle instead of forty.
  *
- * For frames whose checksums are known to be right, and that are ours to change.
+ * For frames that are ours to change, and whose checksums are known to be right, or are checked here: the
+ * guest cannot check them any more.
  */
 #pragma once
 
 #include "host-vmm/net/vnet-header.h"
 
 typedef struct Coalesce {
-    guint8 *first; /* the first segment's frame */
+    gboolean is_trusted; /* set before the beginning: nobody checks */
+    guint8 *first;       /* the first segment's frame */
     PacketHeaders parsed;
     guint32 next_sequence;
     guint segment; /* bytes of payload in each but the last */

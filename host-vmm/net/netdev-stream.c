@@ -10,6 +10,7 @@
 #include <glib-unix.h>
 
 #include "host-vmm/char/unix-listen.h"
+#include "host-vmm/net/coalesce.h"
 #include "host-vmm/net/netdev-private.h"
 #include "host-vmm/net/socket-address.h"
 
@@ -41,6 +42,7 @@ typedef struct Stream {
     NetPoll *poll;
     Buffer in, out;
     gboolean input, blocked;
+    guint64 offloads; /* atomic */
 } Stream;
 
 static void seek_peer(Stream *self);
@@ -234,38 +236,57 @@ static void flush(NetDev *netdev, guint queue)
         send_buffered(self);
 }
 
-/* The next frame's length; 0: not all of it is there; -1: no such frame. */
-static gssize next_frame(const Stream *self)
+/* The length of the frame whose prefix is `offset` bytes into what is buffered; 0: not all of it is there;
+ * -1: no such frame. */
+static gssize frame_at(const Stream *self, gsize offset)
 {
-    gsize got = buffered(&self->in);
+    gsize got = buffered(&self->in) - offset;
     if (got < PREFIX)
         return 0;
-    guint32 length = packet_get32(self->in.data + self->in.start);
+    guint32 length = packet_get32(self->in.data + self->in.start + offset);
     if (length == 0 || length > PACKET_MAX)
         return -1;
     return got >= PREFIX + length ? (gssize)length : 0;
 }
 
-static void scatter(const struct iovec *iov, guint count, const guint8 *from, gsize length)
+/* Takes the first frame, which is there, and those that it can be put together with. */
+static gsize take_frames(Stream *self, gsize first, struct iovec *iov, guint count)
 {
-    for (guint i = 0; i < count && length > 0; i++) {
-        gsize part = MIN(iov[i].iov_len, length);
-        memcpy(iov[i].iov_base, from, part);
-        from += part;
-        length -= part;
+    guint64 offloads = __atomic_load_n(&self->offloads, __ATOMIC_RELAXED);
+    Coalesce coalesce = {0};
+    guint8 *frame = self->in.data + self->in.start + PREFIX;
+    gsize end = PREFIX + first, length = first, payload;
+    gssize next = frame_at(self, end);
+    if (next > 0 && coalesce_begin(&coalesce, offloads, frame, first)) {
+        while (next > 0 && coalesce_add(&coalesce, self->in.data + self->in.start + end + PREFIX, (gsize)next,
+                                        &payload)) {
+            /* The payloads move together; what was between them has been read. */
+            gsize part = (gsize)next - payload;
+            memmove(frame + length, self->in.data + self->in.start + end + PREFIX + payload, part);
+            length += part;
+            end += PREFIX + (gsize)next;
+            next = frame_at(self, end);
+        }
+        if (length > first)
+            coalesce_finish(&coalesce, iov[0].iov_base);
     }
+    gsize done = 0;
+    for (guint i = 1; i < count && done < length; i++) {
+        gsize part = MIN(iov[i].iov_len, length - done);
+        memcpy(iov[i].iov_base, frame + done, part);
+        done += part;
+    }
+    self->in.start += end;
+    return length;
 }
 
 static gssize receive(NetDev *netdev, guint queue, struct iovec *iov, guint count)
 {
     Stream *self = (Stream *)netdev;
     while (self->peer >= 0) {
-        gssize length = next_frame(self);
-        if (length > 0) {
-            scatter(iov + 1, count - 1, self->in.data + self->in.start + PREFIX, (gsize)length);
-            self->in.start += PREFIX + (gsize)length;
-            return length;
-        }
+        gssize length = frame_at(self, 0);
+        if (length > 0)
+            return (gssize)take_frames(self, (gsize)length, iov, count);
         if (length < 0) {
             disconnected(self, "it sent a frame of impossible length");
             break;
@@ -280,6 +301,11 @@ static gssize receive(NetDev *netdev, guint queue, struct iovec *iov, guint coun
             disconnected(self, got == 0 ? "it closed the connection" : g_strerror(errno));
     }
     return 0;
+}
+
+static void set_offloads(NetDev *netdev, guint64 features)
+{
+    __atomic_store_n(&((Stream *)netdev)->offloads, features, __ATOMIC_RELAXED);
 }
 
 static void on_event(GIOCondition condition, guint index, gpointer user_data)
@@ -361,9 +387,11 @@ static gboolean open_stream(NetDev *netdev, OptSet *options, GError **error)
         return FALSE;
     }
     self->reconnect_s = (guint)reconnect_s;
-    netdev->features = 1ull << VIRTIO_NET_F_CSUM | 1ull << VIRTIO_NET_F_HOST_TSO4 |
-                       1ull << VIRTIO_NET_F_HOST_TSO6 | 1ull << VIRTIO_NET_F_HOST_ECN |
-                       1ull << VIRTIO_NET_F_HOST_USO;
+    /* What comes in as segments is put together, if the guest can take that. */
+    netdev->features = 1ull << VIRTIO_NET_F_GUEST_CSUM | 1ull << VIRTIO_NET_F_GUEST_TSO4 |
+                       1ull << VIRTIO_NET_F_GUEST_TSO6 | 1ull << VIRTIO_NET_F_CSUM |
+                       1ull << VIRTIO_NET_F_HOST_TSO4 | 1ull << VIRTIO_NET_F_HOST_TSO6 |
+                       1ull << VIRTIO_NET_F_HOST_ECN | 1ull << VIRTIO_NET_F_HOST_USO;
     netdev->carrier = FALSE;
     if (!open_socket(self, what, error))
         return FALSE;
@@ -392,6 +420,7 @@ const NetDevKind NETDEV_STREAM = {
     .attached = attached,
     .detached = detached,
     .want_input = want_input,
+    .set_offloads = set_offloads,
     .receive = receive,
     .send = send_frame,
     .flush = flush,

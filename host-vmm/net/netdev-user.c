@@ -342,7 +342,7 @@ static gssize receive(NetDev *netdev, guint queue, struct iovec *iov, guint coun
     User *self = (User *)netdev;
     VnetHeader *header = iov[0].iov_base;
     Writer writer = {.iov = iov + 1, .left = count - 1};
-    Coalesce coalesce = {0};
+    Coalesce coalesce = {.is_trusted = TRUE};
     if (self->first == NULL)
         return 0;
     guint packets = coalesce_queue(self, &coalesce);

@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
         segment_checksum(&header, frame, length);
 
     /* The same bytes from outside. */
-    Coalesce coalesce;
+    Coalesce coalesce = {.is_trusted = data[0] >> 6 & 1};
     gsize payload;
     VnetHeader made;
     if (coalesce_begin(&coalesce, VNET_GUEST_OFFLOADS, frame, length) &&

@@ -544,7 +544,7 @@ START_TEST (segments_become_one_packet_again) {
         frame.data[frame.l4 + 13] = 0x18; /* PSH, ACK */
         original = frame;
         g_autoptr(GPtrArray) frames = cut(&frame, is_ipv6 ? VNET_GSO_TCPV6 : VNET_GSO_TCPV4, 1000);
-        Coalesce coalesce;
+        Coalesce coalesce = {.is_trusted = TRUE};
         gsize length, payload;
         g_autofree guint8 *first = dup_bytes(frames, 0, &length);
         GByteArray *whole = g_byte_array_new();
@@ -576,7 +576,7 @@ START_TEST (only_what_belongs_together_is_put_together) {
     build(&frame, &shape);
     frame.data[frame.l4 + 13] = 0x10;
     g_autoptr(GPtrArray) frames = cut(&frame, VNET_GSO_TCPV4, 1000);
-    Coalesce coalesce;
+    Coalesce coalesce = {.is_trusted = TRUE};
     gsize length, payload;
     g_autofree guint8 *first = dup_bytes(frames, 0, &length);
     static const struct {
@@ -629,13 +629,34 @@ START_TEST (only_what_belongs_together_is_put_together) {
 }
 END_TEST
 
+START_TEST (broken_checksums_are_left_to_the_guest) {
+    const Shape shape = {.payload = 3000};
+    Frame frame;
+    build(&frame, &shape);
+    frame.data[frame.l4 + 13] = 0x10;
+    g_autoptr(GPtrArray) frames = cut(&frame, VNET_GSO_TCPV4, 1000);
+    gsize length, l1, payload;
+    g_autofree guint8 *first = dup_bytes(frames, 0, &length), *second = dup_bytes(frames, 1, &l1);
+    Coalesce coalesce = {0}, trusting = {.is_trusted = TRUE};
+    ck_assert(coalesce_begin(&coalesce, GUEST_TSO, first, length));
+    second[l1 - 1] ^= 1;
+    ck_assert(!coalesce_add(&coalesce, second, l1, &payload));
+    ck_assert(coalesce_begin(&trusting, GUEST_TSO, first, length));
+    ck_assert(coalesce_add(&trusting, second, l1, &payload));
+    second[l1 - 1] ^= 1;
+    ck_assert(coalesce_add(&coalesce, second, l1, &payload));
+    first[length - 1] ^= 1;
+    ck_assert(!coalesce_begin(&coalesce, GUEST_TSO, first, length));
+}
+END_TEST
+
 START_TEST (never_more_than_ip_can_say) {
     const Shape shape = {.payload = 65000};
     Frame frame;
     build(&frame, &shape);
     frame.data[frame.l4 + 13] = 0x10;
     g_autoptr(GPtrArray) frames = cut(&frame, VNET_GSO_TCPV4, 1000);
-    Coalesce coalesce;
+    Coalesce coalesce = {.is_trusted = TRUE};
     gsize length, payload;
     g_autofree guint8 *first = dup_bytes(frames, 0, &length);
     ck_assert(coalesce_begin(&coalesce, GUEST_TSO, first, length));
@@ -669,6 +690,7 @@ static Suite *suite(void)
     tcase_add_test(c, no_udp_checksum_of_zero);
     tcase_add_test(c, segments_become_one_packet_again);
     tcase_add_test(c, only_what_belongs_together_is_put_together);
+    tcase_add_test(c, broken_checksums_are_left_to_the_guest);
     tcase_add_test(c, never_more_than_ip_can_say);
     suite_add_tcase(s, c);
     return s;

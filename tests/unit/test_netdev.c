@@ -439,7 +439,6 @@ START_TEST (software_does_what_sockets_cannot) {
     frame[14] = 0x45;
     frame[23] = IP_PROTO_TCP;
     frame[46] = 5 << 4;
-    ck_assert_uint_eq(netdev_features(netdev) & VNET_GUEST_OFFLOADS, 0);
     ck_assert(vnet_header_check(&header, netdev_features(netdev), frame, sizeof frame, &parsed));
     struct iovec iov[] = {
         {&header, sizeof header}, {frame, VNET_HEAD}, {frame + VNET_HEAD, sizeof frame - VNET_HEAD}};
@@ -467,6 +466,55 @@ START_TEST (software_does_what_sockets_cannot) {
     peer_read(got, sizeof got);
     ck_assert_mem_eq(got + 4, frame, 50);
     ck_assert_uint_eq(packet_fold(packet_sum(got + 4 + 34, VNET_HEAD - 34, 0)), 0);
+}
+END_TEST
+
+/* Segments that follow each other come as one to a card that takes it; others stay what they are. */
+START_TEST (stream_puts_segments_together) {
+    static guint8 frame[54 + 20000], segments[25 * (4 + 1054)];
+    VnetHeader header = {.flags = VNET_NEEDS_CSUM,
+                         .gso_type = VNET_GSO_TCPV4,
+                         .gso_size = 1000,
+                         .csum_start = 34,
+                         .csum_offset = 16};
+    PacketHeaders parsed;
+    fill(frame, sizeof frame, 1);
+    memset(frame + 14, 0, 40);
+    packet_put16(frame + 12, ETHERTYPE_IPV4);
+    frame[14] = 0x45;
+    frame[23] = IP_PROTO_TCP;
+    frame[46] = 5 << 4;
+    frame[47] = 0x10;
+    ck_assert(vnet_header_check(&header, netdev_features(netdev), frame, sizeof frame, &parsed));
+    struct iovec iov[] = {
+        {&header, sizeof header}, {frame, VNET_HEAD}, {frame + VNET_HEAD, sizeof frame - VNET_HEAD}};
+    for (guint round = 0; round < 2; round++) {
+        /* What another of us would send. */
+        ck_assert_int_eq(netdev_send(netdev, 0, iov, 3, sizeof frame, &parsed), NETDEV_SENT);
+        netdev_flush(netdev, 0);
+        peer_read(segments, 20 * (4 + 1054));
+        netdev_set_offloads(netdev, round == 0 ? VNET_GUEST_OFFLOADS : 0);
+        g_ptr_array_set_size(received, 0);
+        /* With a frame before and behind, and all of it in the buffer at once. */
+        netdev_want_input(netdev, 0, FALSE);
+        peer_send(60, 1);
+        peer_write(segments, 20 * (4 + 1054));
+        peer_send(60, 2);
+        netdev_want_input(netdev, 0, TRUE);
+        WAIT_FOR(received->len >= 3 && g_bytes_get_size(received->pdata[received->len - 1]) == 60);
+        check_received(0, 60, 1);
+        if (round > 0) {
+            ck_assert_uint_eq(received->len, 22);
+            continue;
+        }
+        ck_assert_uint_eq(received->len, 3);
+        gsize length;
+        const guint8 *data = g_bytes_get_data(received->pdata[1], &length);
+        ck_assert_uint_eq(length, sizeof frame);
+        ck_assert_mem_eq(data + 54, frame + 54, 20000);
+        ck_assert_uint_eq(packet_get16(data + 16), 20040);
+        check_received(2, 60, 2);
+    }
 }
 END_TEST
 
@@ -668,6 +716,7 @@ static Suite *suite(void)
     tcase_add_test(stream, stream_peer_goes_while_it_is_full);
     tcase_add_loop_test(stream, stream_peer_sends_garbage, 0, 4);
     tcase_add_test(stream, software_does_what_sockets_cannot);
+    tcase_add_test(stream, stream_puts_segments_together);
     suite_add_tcase(s, stream);
     TCase *dgram = tcase_create("dgram");
     tcase_add_checked_fixture(dgram, set_up_dgram, tear_down_stream);
