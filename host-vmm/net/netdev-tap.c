@@ -381,6 +381,9 @@ static gboolean open_tap(NetDev *netdev, OptSet *options, GError **error)
         return FALSE;
     if (vhost || optset_has(options, "vhostfd") || optset_has(options, "vhostfds"))
         return fail(error, 0, "%s: vhost is not supported", what);
+    if (optset_has(options, "br") || optset_has(options, "helper"))
+        return fail(error, 0,
+                    "%s: no helper is run ('br', 'helper'): name an interface, or give its descriptor", what);
     if (fd != NULL || fds != NULL) {
         static const char *const own[] = {"ifname", "script", "downscript", "vnet_hdr", "queues"};
         for (guint i = 0; i < G_N_ELEMENTS(own); i++) {
