@@ -229,37 +229,44 @@ static const char *parse_line(Table *table, char *line, size_t length, TableSect
     return wrong;
 }
 
-bool table_add_file(Table *table, const char *root, const char *path, TableComplaint complain, void *user)
+bool table_add_text(Table *table, const char *name, char *bytes, size_t length, TableComplaint complain,
+                    void *user)
 {
-    RootText text;
-    if (table->n_files == TABLE_FILES_MAX) {
-        complain(path, 0, "there are too many files", user);
-        return true;
-    }
-    // One byte more than allowed, to see a file that is too long.
-    if (root_file_read(root, path, TABLE_FILE_LIMIT + 1, &text) != ROOT_FILE_READ)
+    char *copy = table->n_files < TABLE_FILES_MAX ? strdup(name) : NULL;
+    if (!copy) {
+        complain(name, 0, "there are too many files", user);
+        free(bytes);
         return false;
-    char *name = strdup(path);
-    if (!name || text.length > TABLE_FILE_LIMIT) {
-        complain(path, 0, "the file is too long", user);
-        free(name);
-        free(text.bytes);
-        return true;
     }
-    table->files[table->n_files].name = name;
-    table->files[table->n_files].bytes = text.bytes;
+    table->files[table->n_files].name = copy;
+    table->files[table->n_files].bytes = bytes;
     table->n_files++;
     TableSection section = SECTION_FACTS;
     unsigned number = 0;
-    for (char *line = text.bytes, *end = text.bytes + text.length; line < end;) {
+    for (char *line = bytes, *end = bytes + length; line < end;) {
         char *newline = memchr(line, '\n', (size_t)(end - line));
-        size_t length = newline ? (size_t)(newline - line) : (size_t)(end - line);
-        line[length] = '\0';
-        const char *wrong = parse_line(table, line, length, &section, name, ++number);
+        size_t line_length = (size_t)((newline ? newline : end) - line);
+        line[line_length] = '\0';
+        const char *wrong = parse_line(table, line, line_length, &section, copy, ++number);
         if (wrong)
-            complain(name, number, wrong, user);
-        line += length + 1;
+            complain(copy, number, wrong, user);
+        line += line_length + 1;
     }
+    return true;
+}
+
+bool table_add_file(Table *table, const char *root, const char *path, TableComplaint complain, void *user)
+{
+    RootText text;
+    // One byte more than allowed, to see a file that is too long.
+    if (root_file_read(root, path, TABLE_FILE_LIMIT + 1, &text) != ROOT_FILE_READ)
+        return false;
+    if (text.length > TABLE_FILE_LIMIT) {
+        complain(path, 0, "the file is too long", user);
+        free(text.bytes);
+        return true;
+    }
+    table_add_text(table, path, text.bytes, text.length, complain, user);
     return true;
 }
 

@@ -84,7 +84,15 @@ typedef struct {
 Table *table_new(void);
 void table_free(Table *table);
 
-/* Adds the rows of a file. False if it cannot be read. */
+/*
+ * Adds the rows of a text, which is malloc()ed, has room for a NUL behind its length bytes, and is taken. The
+ * name is for messages and --json. False if there are too many texts.
+ */
+bool table_add_text(Table *table, const char *name, char *bytes, size_t length, TableComplaint complain,
+                    void *user);
+
+/* Adds the rows of a file. False if it cannot be read; one that is too much for the table is complained of.
+ */
 bool table_add_file(Table *table, const char *root, const char *path, TableComplaint complain, void *user);
 
 /* Adds the rows of the files of a folder whose names end in ".signatures", in the order of their names. No

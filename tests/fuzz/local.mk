@@ -11,6 +11,9 @@ if ENABLE_HOST_VMM
 noinst_PROGRAMS += tests/fuzz/fuzz_virtqueue
 endif
 endif
+if ENABLE_VIRT_WHAT
+noinst_PROGRAMS += tests/fuzz/fuzz_signatures
+endif
 endif
 fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
@@ -21,4 +24,8 @@ tests_fuzz_fuzz_net_tx_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_net_tx_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
 tests_fuzz_fuzz_virtqueue_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_virtqueue_LDADD = $(device_test_libs)
+tests_fuzz_fuzz_signatures_SOURCES = tests/fuzz/fuzz_signatures.c virt-what/cpuid.c virt-what/evidence.c \
+	virt-what/pattern.c virt-what/root-file.c virt-what/table.c
+tests_fuzz_fuzz_signatures_CFLAGS = $(what_cflags)
+tests_fuzz_fuzz_signatures_LDFLAGS = $(fuzz_ldflags)
 EXTRA_DIST += tests/fuzz/run tests/fuzz/json.dict tests/fuzz/corpus
