@@ -31,9 +31,3 @@ while [ $((round += 1)) -le 2 ]; do
     is "one processor is left" "$(processors)" 1
 done
 is "the first vCPU cannot go" "$(qmp a device_del id=vcpu0 2>&1 | grep -c 'not found')" 1
-plug 2
-channel_wait events 20 'ACPI_DEVICE_OST.*vcpu2'
-qmp a system_reset
-need "after a reset it comes up again" wait_for $BOOT_LIMIT user_space_up a 2
-need "…and the agent answers" agent_answers a
-is "…with the plugged one among its processors" "$(guest_run a nproc)" 2
