@@ -55,7 +55,7 @@ static gboolean next_epoch(Qcow2 *self)
     return over;
 }
 
-/* Releases what no I/O can be using any more. What cannot be is lost space, no more. */
+/* Releases what no I/O can be using any more. What cannot be now will be another time. */
 static void reclaim(Qcow2 *self)
 {
     Qcow2Range *range;
@@ -65,13 +65,10 @@ static void reclaim(Qcow2 *self)
             ;
         if (range->epoch + 2 > self->epoch)
             break;
-        g_queue_pop_head(&self->limbo);
-        int result = qcow2_release(self, range->first, range->count, range->discard);
-        if (result < 0 && !g_atomic_int_get(&self->broken))
-            g_warning("disk image '%s': %" G_GUINT64_FORMAT " clusters are lost until it is checked: %s",
-                      block_filename(&self->node), range->count, g_strerror(-result));
-        g_free(range);
         any = TRUE;
+        if (qcow2_release_range(self, range) < 0)
+            break;
+        g_free(g_queue_pop_head(&self->limbo));
     }
     if (any)
         qcow2_unpacker_forget(&self->unpack);
@@ -110,8 +107,6 @@ int qcow2_write_metadata(Qcow2 *self)
         result = flush_below(self);
         if (result == 0)
             result = table_cache_write(&self->l2);
-        if (result == 0 && l1_is_dirty)
-            result = block_flush(self->node.file);
         if (result == 0)
             result = qcow2_write_l1(self);
     }

@@ -398,7 +398,7 @@ static int write_new(Qcow2 *self, guint64 offset, guint64 length, const struct i
     if (result == 0)
         result = link_placed(self, &placing);
     if (result < 0 && !placing.kept && !g_atomic_int_get(&self->broken))
-        qcow2_release(self, placing.host >> self->cluster_bits, placing.count, FALSE);
+        qcow2_release(self, placing.host >> self->cluster_bits, placing.count);
     qcow2_unclaim(self, &claim);
     *done = placing.length;
     return result < 0 ? result : qcow2_tidy(self);

@@ -216,7 +216,7 @@ static int own_table(Qcow2 *self, guint64 index)
     if (result == 0 && !qcow2_guard_table(self, offset))
         result = qcow2_corrupt(self, "there is no room for an L2 table");
     if (result < 0) {
-        qcow2_release(self, cluster, 1, FALSE);
+        qcow2_release(self, cluster, 1);
         return result;
     }
     table_cache_forget(&self->l2, offset, self->cluster_size);

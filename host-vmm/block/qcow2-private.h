@@ -5,11 +5,12 @@
  * Order on disk. Whatever moment the monitor or the host dies at, no reference is on disk before what it
  * refers to, and no refcount is lower than the number of references:
  *
- *     refcounts of new clusters, new data  ->  L2 tables  ->  L1 table  ->  refcounts of freed clusters
+ *     new data, new tables, refcounts of both  ->  L2 and L1 tables  ->  refcounts of what was freed
  *
- * with a flush of the file at each arrow that something has to cross. All four are held back in memory and go
+ * with a flush of the file at each arrow that something has to cross. Tables are held back in memory and go
  * out together (qcow2_write_metadata()): when the guest flushes, when a cache has no room, when much was
- * freed. What dies on the way there is a leak at worst.
+ * freed. What is lost on the way there is a leak at worst. (A new L2 table begins as zeroes or as the copy of
+ * a shared one, so that it does not matter whether it or the L1 table is written first.)
  *
  * Freed clusters first wait for the tables that do not refer to them any more to be on disk (`freed`), then
  * for all data I/O that may have looked them up before (`limbo`; see qcow2-free.c), and only then are they
@@ -64,7 +65,7 @@ struct Qcow2 {
     guint version, cluster_bits, l2_bits, refcount_order, compression;
     guint64 cluster_size;
     gboolean pass_discard;
-    guint8 *zeroes;                                     /* a cluster of them */
+    guint8 *zeroes;                         /* a cluster of them */
     guint64 incompatible, header_autoclear; /* the header's features when it was opened */
     guint32 snapshot_count;
     char *backing_name, *backing_format; /* of the header; NULL: none */
@@ -159,7 +160,9 @@ int qcow2_alloc(Qcow2 *self, guint64 wanted, guint64 *first, guint64 *count, gbo
 /* Exactly as many. */
 int qcow2_alloc_contiguous(Qcow2 *self, guint64 count, guint64 *first);
 /* One reference less for each, at once: nothing on disk refers to them. What has none left is free again. */
-int qcow2_release(Qcow2 *self, guint64 first, guint64 count, gboolean discard);
+int qcow2_release(Qcow2 *self, guint64 first, guint64 count);
+/* Likewise; after an error what is left of the range is still to be done. */
+int qcow2_release_range(Qcow2 *self, Qcow2Range *range);
 int qcow2_write_reftable(Qcow2 *self);
 int qcow2_refcount(Qcow2 *self, guint64 cluster, guint64 *value);
 

@@ -293,7 +293,7 @@ static int grow_reftable(Qcow2 *self, guint64 wanted)
     qcow2_unguard_region(self, old_offset);
     if (!qcow2_guard_region(self, offset, entries * sizeof(guint64), "the refcount table"))
         return qcow2_corrupt(self, "there is no room for its refcount table");
-    return qcow2_release(self, old_offset >> self->cluster_bits, old_entries / per_cluster, FALSE);
+    return qcow2_release(self, old_offset >> self->cluster_bits, old_entries / per_cluster);
 }
 
 /* A block for clusters that have none: at the first of them that we would look at, so that it counts itself.
@@ -426,7 +426,7 @@ int qcow2_alloc_contiguous(Qcow2 *self, guint64 wanted, guint64 *first)
     int result = qcow2_alloc(self, wanted, first, &count, &fresh);
     if (result < 0 || count == wanted)
         return result;
-    result = qcow2_release(self, *first, count, FALSE);
+    result = qcow2_release(self, *first, count);
     if (result == 0)
         result = lay_area(self, wanted, &index, &blocks, first);
     if (result == 0 && index + blocks > self->reftable_entries) {
@@ -463,13 +463,13 @@ static void now_free(Qcow2 *self, guint64 first, guint64 count, gboolean discard
         self->scan = first;
 }
 
-int qcow2_release(Qcow2 *self, guint64 first, guint64 count, gboolean discard)
+int qcow2_release_range(Qcow2 *self, Qcow2Range *range)
 {
-    guint64 free_first = first, free_count = 0;
+    guint64 free_first = range->first, free_count = 0;
     int result = 0;
-    for (guint64 cluster = first; cluster < first + count && result == 0; cluster++) {
+    for (; range->count > 0; range->first++, range->count--) {
         CachedTable *piece;
-        guint64 index, value = 0;
+        guint64 index, value = 0, cluster = range->first;
         result = find_piece(self, cluster, &piece, &index);
         if (result < 0)
             break;
@@ -485,11 +485,17 @@ int qcow2_release(Qcow2 *self, guint64 first, guint64 count, gboolean discard)
         if (value == 1 && free_count > 0 && free_first + free_count == cluster) {
             free_count++;
         } else if (value == 1) {
-            now_free(self, free_first, free_count, discard);
+            now_free(self, free_first, free_count, range->discard);
             free_first = cluster;
             free_count = 1;
         }
     }
-    now_free(self, free_first, free_count, discard);
+    now_free(self, free_first, free_count, range->discard);
     return result;
+}
+
+int qcow2_release(Qcow2 *self, guint64 first, guint64 count)
+{
+    Qcow2Range range = {.first = first, .count = count};
+    return qcow2_release_range(self, &range);
 }

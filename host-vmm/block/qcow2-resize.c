@@ -69,7 +69,7 @@ static int grow_l1(Qcow2 *self, guint entries)
         result = write_whole_l1(self, offset, entries);
     if (result < 0) {
         if (!stays)
-            qcow2_release(self, offset >> self->cluster_bits, clusters, FALSE);
+            qcow2_release(self, offset >> self->cluster_bits, clusters);
         return result;
     }
     result = write_l1_fields(self, offset, entries);
@@ -82,7 +82,7 @@ static int grow_l1(Qcow2 *self, guint entries)
         qcow2_unguard_region(self, old_offset);
     if (!qcow2_guard_region(self, offset, entries * sizeof(guint64), "the L1 table"))
         return qcow2_corrupt(self, "there is no room for its L1 table");
-    return old_clusters > 0 ? qcow2_release(self, old_offset >> self->cluster_bits, old_clusters, FALSE) : 0;
+    return old_clusters > 0 ? qcow2_release(self, old_offset >> self->cluster_bits, old_clusters) : 0;
 }
 
 /* ---- the disk ---- */

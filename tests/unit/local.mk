@@ -27,6 +27,23 @@ tests_unit_test_agent_client_LDADD = $(unit_test_libs)
 tests_unit_test_qmp_client_SOURCES = tests/unit/test_qmp_client.c $(scripted_server)
 tests_unit_test_qmp_client_LDADD = $(unit_test_libs)
 
+if HAVE_CHECK
+if ENABLE_HOST_VMM
+check_PROGRAMS += tests/unit/test_qcow2 tests/unit/test_qcow2_crash tests/unit/test_qcow2_hostile \
+	tests/unit/test_qcow2_model
+endif
+endif
+qcow2_image = tests/unit/qcow2-image.c tests/unit/qcow2-image.h
+tests_unit_test_qcow2_SOURCES = tests/unit/test_qcow2.c $(qcow2_image)
+tests_unit_test_qcow2_LDADD = $(vmm_test_libs)
+tests_unit_test_qcow2_crash_SOURCES = tests/unit/test_qcow2_crash.c $(qcow2_image)
+tests_unit_test_qcow2_crash_LDADD = $(vmm_test_libs)
+tests_unit_test_qcow2_hostile_SOURCES = tests/unit/test_qcow2_hostile.c tests/unit/qcow2-play.c \
+	tests/unit/qcow2-play.h $(qcow2_image)
+tests_unit_test_qcow2_hostile_LDADD = $(vmm_test_libs)
+tests_unit_test_qcow2_model_SOURCES = tests/unit/test_qcow2_model.c $(qcow2_image)
+tests_unit_test_qcow2_model_LDADD = $(vmm_test_libs)
+
 vmm_test_libs = host-vmm/libhostvmm.a $(unit_test_libs) $(VMM_LIBS)
 tests_unit_test_acpi_LDADD = $(vmm_test_libs)
 tests_unit_test_block_LDADD = $(vmm_test_libs)
