@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host-vmm/bus/pci-msix.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -24,6 +25,13 @@ typedef struct Vector {
     guint32 routed_data;
 } Vector;
 
+/* Of pci_msix_attach(). */
+typedef struct Attached {
+    guint vector;
+    int fd;
+    gboolean is_irqfd;
+} Attached;
+
 struct PciMsix {
     VmOps *vm;
     guint count;
@@ -32,12 +40,42 @@ struct PciMsix {
     gboolean enabled, masked;
     guint complaints; /* how often the log was told that a vector has no interrupt */
     Vector vectors[PCI_MSIX_MAX_VECTORS];
+    GArray *attached; /* of Attached */
 };
+
+/* A guest may try over and over again: it must not fill the host's log. */
+static void complain(PciMsix *msix, const GError *error)
+{
+    if (msix->complaints < MAX_COMPLAINTS) {
+        msix->complaints++;
+        g_warning("an MSI-X vector has no interrupt: %s", error->message);
+    }
+}
+
+/* Makes the vector's attached eventfds irqfds, or no longer. */
+static void wire_attached(PciMsix *msix, const Vector *vector, gboolean wanted)
+{
+    for (guint i = 0; i < msix->attached->len; i++) {
+        Attached *attached = &g_array_index(msix->attached, Attached, i);
+        if (&msix->vectors[attached->vector] != vector || attached->is_irqfd == wanted)
+            continue;
+        g_autoptr(GError) error = NULL;
+        if (!wanted) {
+            msix->vm->irqfd_remove(msix->vm, attached->fd, vector->gsi);
+            attached->is_irqfd = FALSE;
+        } else if (msix->vm->irqfd_add(msix->vm, attached->fd, vector->gsi, &error)) {
+            attached->is_irqfd = TRUE;
+        } else {
+            complain(msix, error);
+        }
+    }
+}
 
 static void vector_unwire(PciMsix *msix, Vector *vector)
 {
     if (vector->event_fd < 0)
         return;
+    wire_attached(msix, vector, FALSE);
     msix->vm->irqfd_remove(msix->vm, vector->event_fd, vector->gsi);
     msix->vm->msi_remove(msix->vm, vector->gsi);
     close(vector->event_fd);
@@ -81,21 +119,14 @@ static void vector_fire(Vector *vector)
         g_warning("an interrupt could not be raised: %s", g_strerror(errno));
 }
 
-/* A guest may try over and over again: it must not fill the host's log. */
-static void complain(PciMsix *msix, const GError *error)
-{
-    if (msix->complaints < MAX_COMPLAINTS) {
-        msix->complaints++;
-        g_warning("an MSI-X vector has no interrupt: %s", error->message);
-    }
-}
-
 /* Brings wiring and pending interrupt in line with the table; costs a system call only if something changed.
  */
 static void vector_update(PciMsix *msix, Vector *vector)
 {
-    if (!vector_deliverable(msix, vector))
+    if (!vector_deliverable(msix, vector)) {
+        wire_attached(msix, vector, FALSE);
         return;
+    }
     g_autoptr(GError) error = NULL;
     if (vector->event_fd < 0) {
         if (!vector_wire(msix, vector, &error))
@@ -108,6 +139,8 @@ static void vector_update(PciMsix *msix, Vector *vector)
             vector->routed_data = vector->data;
         }
     }
+    if (vector->event_fd >= 0)
+        wire_attached(msix, vector, TRUE);
     if (vector->pending && vector->event_fd >= 0) {
         vector->pending = FALSE;
         vector_fire(vector);
@@ -121,6 +154,7 @@ PciMsix *pci_msix_new(VmOps *vm, guint vectors)
     PciMsix *msix = g_new0(PciMsix, 1);
     msix->vm = vm;
     msix->count = vectors;
+    msix->attached = g_array_new(FALSE, FALSE, sizeof(Attached));
     g_mutex_init(&msix->lock);
     for (guint i = 0; i < vectors; i++) {
         msix->vectors[i].control = ENTRY_MASKED;
@@ -135,6 +169,7 @@ void pci_msix_free(PciMsix *msix)
         return;
     for (guint i = 0; i < msix->count; i++)
         vector_unwire(msix, &msix->vectors[i]);
+    g_array_unref(msix->attached);
     g_mutex_clear(&msix->lock);
     g_free(msix);
 }
@@ -182,6 +217,31 @@ void pci_msix_notify(PciMsix *msix, guint vector)
     g_mutex_unlock(&msix->lock);
 }
 
+void pci_msix_attach(PciMsix *msix, guint vector, int fd)
+{
+    Attached attached = {.vector = vector, .fd = fd};
+    g_return_if_fail(vector < msix->count);
+    g_mutex_lock(&msix->lock);
+    g_array_append_val(msix->attached, attached);
+    vector_update(msix, &msix->vectors[vector]);
+    g_mutex_unlock(&msix->lock);
+}
+
+void pci_msix_detach(PciMsix *msix, int fd)
+{
+    g_mutex_lock(&msix->lock);
+    for (guint i = 0; i < msix->attached->len; i++) {
+        const Attached *attached = &g_array_index(msix->attached, Attached, i);
+        if (attached->fd != fd)
+            continue;
+        if (attached->is_irqfd)
+            msix->vm->irqfd_remove(msix->vm, fd, msix->vectors[attached->vector].gsi);
+        g_array_remove_index_fast(msix->attached, i);
+        break;
+    }
+    g_mutex_unlock(&msix->lock);
+}
+
 void pci_msix_reset(PciMsix *msix)
 {
     g_mutex_lock(&msix->lock);
@@ -198,6 +258,17 @@ void pci_msix_reset(PciMsix *msix)
     g_mutex_unlock(&msix->lock);
 }
 
+static gboolean vector_pending(const PciMsix *msix, guint index)
+{
+    gboolean pending = msix->vectors[index].pending;
+    for (guint i = 0; i < msix->attached->len && !pending; i++) {
+        const Attached *attached = &g_array_index(msix->attached, Attached, i);
+        struct pollfd counter = {.fd = attached->fd, .events = POLLIN};
+        pending = attached->vector == index && !attached->is_irqfd && poll(&counter, 1, 0) == 1;
+    }
+    return pending;
+}
+
 /* The aligned 32-bit word at offset. */
 static guint32 read_word(const PciMsix *msix, guint64 offset)
 {
@@ -205,7 +276,7 @@ static guint32 read_word(const PciMsix *msix, guint64 offset)
         guint first = (guint)(offset - PCI_MSIX_PBA_OFFSET) * 8;
         guint32 bits = 0;
         for (guint i = 0; i < 32 && first + i < msix->count; i++)
-            bits |= (guint32)msix->vectors[first + i].pending << i;
+            bits |= (guint32)vector_pending(msix, first + i) << i;
         return bits;
     }
     guint index = (guint)(offset / ENTRY_SIZE);

@@ -161,6 +161,18 @@ guint pci_device_msix_vectors(const PciDevice *device)
     return device->msix != NULL ? pci_msix_vectors(device->msix) : 0;
 }
 
+void pci_device_msix_attach(PciDevice *device, guint vector, int eventfd)
+{
+    g_return_if_fail(device->msix != NULL);
+    pci_msix_attach(device->msix, vector, eventfd);
+}
+
+void pci_device_msix_detach(PciDevice *device, int eventfd)
+{
+    g_return_if_fail(device->msix != NULL);
+    pci_msix_detach(device->msix, eventfd);
+}
+
 void pci_device_msix_notify(PciDevice *device, guint vector)
 {
     if (device->msix != NULL)

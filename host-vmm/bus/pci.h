@@ -89,5 +89,8 @@ gboolean pci_device_msix_enabled(PciDevice *device);
 guint pci_device_msix_vectors(const PciDevice *device);
 /* Raises a vector: by irqfd if unmasked, else its pending bit. From any thread; out of range: nothing. */
 void pci_device_msix_notify(PciDevice *device, guint vector);
+/* Lets writes to an eventfd raise a vector, by the kernel alone (pci-msix.h). The vector must be one of the device's. */
+void pci_device_msix_attach(PciDevice *device, guint vector, int eventfd);
+void pci_device_msix_detach(PciDevice *device, int eventfd);
 /* Back to what pci_bus_assign() left: BARs at the addresses given there, decoding on, MSI-X off and masked, INTx low. */
 void pci_device_reset(PciDevice *device);

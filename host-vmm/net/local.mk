@@ -7,6 +7,7 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/net/net-poll.c host-vmm/net/net-poll.h \
 	host-vmm/net/netdev.c host-vmm/net/netdev.h host-vmm/net/netdev-private.h \
 	host-vmm/net/netdev-tap.c \
+	host-vmm/net/vhost-net.c host-vmm/net/vhost-net.h \
 	host-vmm/net/tap-script.c host-vmm/net/tap-script.h \
 	host-vmm/net/socket-address.c host-vmm/net/socket-address.h \
 	host-vmm/net/netdev-stream.c \

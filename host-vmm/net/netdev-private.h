@@ -27,6 +27,7 @@ struct NetDevKind {
     /* is_vnet: as netdev_send(). Else: the frame alone. */
     NetDevSend (*send)(NetDev *netdev, guint queue, const struct iovec *iov, guint count, gsize length);
     void (*flush)(NetDev *netdev, guint queue);
+    VhostNet *(*vhost)(NetDev *netdev, guint queue, int *backend);
 };
 
 extern const NetDevKind NETDEV_TAP;

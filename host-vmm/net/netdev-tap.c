@@ -27,6 +27,7 @@ typedef struct TapQueue {
     NetPoll *poll; /* NULL: not attached, or the interface is gone */
     gboolean input, blocked;
     gboolean in_use; /* as TUNSETQUEUE left it */
+    VhostNet *vhost; /* NULL: we move the packets */
 } TapQueue;
 
 typedef struct Tap {
@@ -175,6 +176,13 @@ static void use_queues(NetDev *netdev, guint count)
             set_events(queue);
         }
     }
+}
+
+static VhostNet *vhost(NetDev *netdev, guint index, int *backend)
+{
+    Tap *self = (Tap *)netdev;
+    *backend = self->queue[index].fd;
+    return self->queue[index].vhost;
 }
 
 /* ---- offloads ---- */
@@ -345,6 +353,36 @@ static gboolean open_name(Tap *self, const char *name, guint queues, gboolean wa
     return TRUE;
 }
 
+/* One for each queue. */
+static gboolean open_vhost(Tap *self, OptSet *options, GError **error)
+{
+    const char *what = optset_what(options);
+    const char *fd = optset_string(options, "vhostfd"), *fds = optset_string(options, "vhostfds");
+    gboolean has_fds = fd != NULL || fds != NULL, force = FALSE;
+    gboolean on = has_fds;
+    g_auto(GStrv) words = g_strsplit(fd != NULL ? fd : fds != NULL ? fds : "", ":", -1);
+    if (!optset_bool(options, "vhost", &on, error) || !optset_bool(options, "vhostforce", &force, error))
+        return FALSE;
+    if (!on && !force)
+        return !has_fds || fail(error, 0, "%s: 'vhostfd' needs vhost=on", what);
+    if (!self->parent.is_vnet)
+        return fail(error, 0, "%s: vhost=on needs vnet_hdr=on", what);
+    if (has_fds && g_strv_length(words) != self->queue_count)
+        return fail(error, 0, "%s: one vhost descriptor is needed for each of the %u queues", what,
+                    self->queue_count);
+    for (guint i = 0; i < self->queue_count; i++) {
+        guint64 number = 0;
+        if (has_fds && !g_ascii_string_to_unsigned(words[i], 10, 0, G_MAXINT, &number, NULL))
+            return fail(error, 0, "%s: '%s' is not a descriptor's number", what, words[i]);
+        self->queue[i].vhost = vhost_net_new(has_fds ? (int)number : -1, error);
+        if (self->queue[i].vhost == NULL) {
+            g_prefix_error(error, "%s: ", what);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 /* "no" and absence: none. */
 static const char *script_option(OptSet *options, const char *key)
 {
@@ -374,13 +412,10 @@ static gboolean open_tap(NetDev *netdev, OptSet *options, GError **error)
     const char *up_script = script_option(options, "script"),
                *down_script = script_option(options, "downscript");
     guint64 queues = 1;
-    gboolean want_vnet = TRUE, vhost = FALSE;
+    gboolean want_vnet = TRUE;
     if (!optset_bool(options, "vnet_hdr", &want_vnet, error) ||
-        !optset_bool(options, "vhost", &vhost, error) ||
         !optset_uint(options, "queues", 1, NETDEV_MAX_QUEUES, &queues, error))
         return FALSE;
-    if (vhost || optset_has(options, "vhostfd") || optset_has(options, "vhostfds"))
-        return fail(error, 0, "%s: vhost is not supported", what);
     if (optset_has(options, "br") || optset_has(options, "helper"))
         return fail(error, 0,
                     "%s: no helper is run ('br', 'helper'): name an interface, or give its descriptor", what);
@@ -400,7 +435,8 @@ static gboolean open_tap(NetDev *netdev, OptSet *options, GError **error)
     }
     netdev->queues = self->queue_count;
     probe_features(self);
-    if (!set_send_buffer(self, options, error) || !optset_finish(options, error))
+    if (!set_send_buffer(self, options, error) || !open_vhost(self, options, error) ||
+        !optset_finish(options, error))
         return FALSE;
     if (up_script != NULL && !tap_script_run(up_script, self->name, error)) {
         g_prefix_error(error, "%s: ", what);
@@ -417,15 +453,18 @@ static void close_tap(NetDev *netdev)
     detached(netdev);
     if (self->down_script != NULL && !tap_script_run(self->down_script, self->name, &error))
         g_warning("netdev '%s': %s", netdev->id, error->message);
-    for (guint i = 0; i < self->queue_count; i++)
+    for (guint i = 0; i < self->queue_count; i++) {
+        vhost_net_free(self->queue[i].vhost);
         close(self->queue[i].fd);
+    }
     g_free(self->down_script);
 }
 
 const NetDevKind NETDEV_TAP = {
     .name = "tap",
     .description =
-        "a tap interface [fd=N|fds=N:N|ifname=NAME,queues=N,script=FILE,downscript=FILE,sndbuf=SIZE]",
+        "a tap interface [fd=N|fds=N:N|ifname=NAME,queues=N,vhost=on|off,script=FILE,downscript=FILE,"
+        "sndbuf=SIZE]",
     .size = sizeof(Tap),
     .open = open_tap,
     .close = close_tap,
@@ -436,4 +475,5 @@ const NetDevKind NETDEV_TAP = {
     .use_queues = use_queues,
     .receive = receive,
     .send = send_packet,
+    .vhost = vhost,
 };

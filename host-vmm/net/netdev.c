@@ -231,6 +231,11 @@ void netdev_set_offloads(NetDev *netdev, guint64 features)
         netdev->kind->set_offloads(netdev, features);
 }
 
+VhostNet *netdev_vhost(NetDev *netdev, guint queue, int *backend)
+{
+    return netdev->kind->vhost != NULL ? netdev->kind->vhost(netdev, queue, backend) : NULL;
+}
+
 gboolean netdev_link(const NetDev *netdev)
 {
     return netdev->carrier && netdev->link_up;

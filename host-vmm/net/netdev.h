@@ -19,6 +19,7 @@
 #include <json-glib/json-glib.h>
 #include <sys/uio.h>
 
+#include "host-vmm/net/vhost-net.h"
 #include "host-vmm/net/vnet-header.h"
 #include "host-vmm/optset.h"
 
@@ -71,6 +72,9 @@ void netdev_detach(NetDev *netdev);
 guint64 netdev_features(const NetDev *netdev);
 /* Which of VNET_GUEST_OFFLOADS the guest can take in packets received from now on. Any thread. */
 void netdev_set_offloads(NetDev *netdev, guint64 features);
+/* The kernel's vhost-net for this queue pair, which then moves the packets alone; NULL: there is none.
+ * *backend: the descriptor that it is given to move them with. */
+VhostNet *netdev_vhost(NetDev *netdev, guint queue, int *backend);
 /* Whether packets can go through: set_link's word, and whether there is anybody at the other end. */
 gboolean netdev_link(const NetDev *netdev);
 /* For set_link. */

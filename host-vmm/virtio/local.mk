@@ -5,6 +5,7 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/virtio/virtio-pci.c host-vmm/virtio/virtio-pci.h \
 	host-vmm/virtio/virtio-net.c host-vmm/virtio/virtio-net.h host-vmm/virtio/virtio-net-private.h \
 	host-vmm/virtio/virtio-net-rx.c host-vmm/virtio/virtio-net-tx.c \
+	host-vmm/virtio/virtio-net-vhost.c \
 	host-vmm/virtio/virtio-net-control.c host-vmm/virtio/virtio-net-filter.c \
 	host-vmm/virtio/rng-backend.c host-vmm/virtio/rng-backend.h \
 	host-vmm/virtio/virtio-balloon.c \

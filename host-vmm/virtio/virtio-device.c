@@ -65,24 +65,45 @@ static gboolean on_kick(int fd, GIOCondition condition, gpointer user_data)
     return G_SOURCE_CONTINUE;
 }
 
+/* With the lock held. */
+static void watch_kicks(VirtioDevice *device, guint index)
+{
+    VirtioQueueSlot *slot = &device->queues[index];
+    KickSource *kick = g_new(KickSource, 1);
+    *kick = (KickSource){.device = device, .index = index};
+    slot->source = g_unix_fd_source_new(slot->event_fd, G_IO_IN);
+    g_source_set_callback(slot->source, G_SOURCE_FUNC(on_kick), kick, g_free);
+    g_source_attach(slot->source, device->context);
+}
+
+int virtio_device_hand_over(VirtioDevice *device, guint index)
+{
+    VirtioQueueSlot *slot = &device->queues[index];
+    if (slot->source != NULL)
+        g_source_destroy(slot->source);
+    g_clear_pointer(&slot->source, g_source_unref);
+    return slot->event_fd;
+}
+
+void virtio_device_take_back(VirtioDevice *device, guint index)
+{
+    if (device->queues[index].source == NULL && device->queues[index].event_fd >= 0)
+        watch_kicks(device, index);
+    virtio_device_kick(device, index);
+}
+
 gboolean virtio_device_serve(VirtioDevice *device, guint index, GError **error)
 {
-    if (device->queues[index].source != NULL)
+    if (device->queues[index].event_fd >= 0)
         return TRUE;
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0) {
         g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "eventfd: %s", g_strerror(errno));
         return FALSE;
     }
-    KickSource *kick = g_new(KickSource, 1);
-    *kick = (KickSource){.device = device, .index = index};
-    GSource *source = g_unix_fd_source_new(fd, G_IO_IN);
-    g_source_set_callback(source, G_SOURCE_FUNC(on_kick), kick, g_free);
-    g_source_attach(source, device->context);
-
     g_mutex_lock(&device->lock);
-    device->queues[index].source = source;
     device->queues[index].event_fd = fd;
+    watch_kicks(device, index);
     if (device->running) {
         device->transport_ops->sync_doorbells(device->transport);
         virtio_device_kick(device, index);

@@ -34,19 +34,22 @@
 
 typedef struct VirtioDevice VirtioDevice;
 
-/* A device's side. All are called with the lock held; all but handle_queue may be NULL (write_config: nothing is writable). */
+/* A device's side. All are called with the lock held; all but handle_queue may be NULL (write_config: nothing
+ * is writable). */
 typedef struct VirtioOps {
     /* The driver has set DRIVER_OK. */
     void (*start)(VirtioDevice *device);
-    /* A reset begins, no queue is served any more: whether nothing touches the guest's memory now. FALSE: the device
-     * calls virtio_device_finish_reset() when that is so; the driver sees a status other than 0 until then. NULL: always. */
+    /* A reset begins, no queue is served any more: whether nothing touches the guest's memory now. FALSE: the
+     * device calls virtio_device_finish_reset() when that is so; the driver sees a status other than 0 until
+     * then. NULL: always. */
     gboolean (*quiesce)(VirtioDevice *device);
     /* The driver resets, or the machine: forget all elements held. Also called when never started. */
     void (*reset)(VirtioDevice *device);
     /* The driver has put something into a queue that virtio_device_serve() was called for. On the context's
      * thread. */
     void (*handle_queue)(VirtioDevice *device, guint index);
-    /* The driver writes into the configuration; what it may change is for the device to change in `config`. */
+    /* The driver writes into the configuration; what it may change is for the device to change in `config`.
+     */
     void (*write_config)(VirtioDevice *device, guint64 offset, guint size, guint64 value);
 } VirtioOps;
 
@@ -56,6 +59,9 @@ typedef struct VirtioTransportOps {
     void (*config_interrupt)(gpointer transport);
     /* Which queues want doorbells may have changed (virtio_device_wants_doorbell()). */
     void (*sync_doorbells)(gpointer transport);
+    /* From now on each write to eventfd raises this queue's interrupt, without us. FALSE: the transport
+     * cannot as it is now. eventfd -1: no longer. */
+    gboolean (*set_irq_fd)(gpointer transport, guint index, int eventfd);
 } VirtioTransportOps;
 
 typedef struct VirtioQueueSlot {
@@ -76,10 +82,10 @@ struct VirtioDevice {
     GMutex lock;
     guint64 host_features, driver_features;
     guint8 status;
-    gboolean running;  /* DRIVER_OK and not broken */
+    gboolean running;   /* DRIVER_OK and not broken */
     gboolean resetting; /* between quiesce() that said FALSE and virtio_device_finish_reset() */
-    guint resets;      /* counts them */
-    guint8 generation; /* of the configuration */
+    guint resets;       /* counts them */
+    guint8 generation;  /* of the configuration */
     guint8 *config;
     guint config_size;
     guint queue_count;
@@ -104,6 +110,11 @@ gboolean virtio_device_serve(VirtioDevice *device, guint index, GError **error);
 VirtQueueElement *virtio_device_pop(VirtioDevice *device, guint index);
 /* After a batch of virtqueue_push(): interrupts if the driver wants to know. */
 void virtio_device_notify(VirtioDevice *device, guint index);
+/* Somebody else (the kernel's vhost) handles this queue's kicks from now on: returns the eventfd that they
+ * arrive at. The lock is held, any thread; a kick that was being handled may still call handle_queue once. */
+int virtio_device_hand_over(VirtioDevice *device, guint index);
+/* And back. Kicks, for what may have been missed. */
+void virtio_device_take_back(VirtioDevice *device, guint index);
 /* Has handle_queue called again from the main loop, as if the driver had kicked. */
 void virtio_device_kick(VirtioDevice *device, guint index);
 /* The configuration has changed: next generation and an interrupt. */

@@ -121,6 +121,7 @@ static gboolean pairs(Request *request)
     net->pairs = count;
     net->pairs_changed = TRUE;
     virtio_net_apply_pairs(net);
+    virtio_net_vhost_sync(net);
     return TRUE;
 }
 
@@ -179,6 +180,8 @@ void virtio_net_control(VirtioNet *net, guint index)
         handled++;
     }
     virtio_device_notify(device, index);
+    if (!device->running)
+        virtio_net_vhost_stop(net);
     if (handled == MAX_BATCH)
         virtio_device_kick(device, index);
     gboolean tell = net->filter_news && !net->filter_told;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * virtio-net-private: between virtio-net.c (the device), virtio-net-rx.c and -tx.c (its data),
- * virtio-net-control.c (its control queue) and virtio-net-filter.c (which frames the driver wants).
+ * virtio-net-vhost.c (its data in the kernel), virtio-net-control.c (its control queue) and
+ * virtio-net-filter.c (which frames the driver wants).
  */
 #pragma once
 
@@ -31,9 +32,12 @@ typedef struct NetFilter {
     guint32 vlans[NET_VLANS / 32];
 } NetFilter;
 
+typedef struct NetPairVhost NetPairVhost;
+
 /* All under the device's lock. */
 typedef struct NetPair {
     guint index;
+    NetPairVhost *vhost; /* NULL: the back end has none */
 
     /* Buffers taken from the driver and not filled yet, in order, and where they are. iov[iov_start - 1] is
      * free: the header goes there. */
@@ -103,6 +107,21 @@ static inline guint virtio_net_tx_queue(const NetPair *pair)
 void virtio_net_receive(VirtioNet *net, NetPair *pair);
 void virtio_net_send(VirtioNet *net, NetPair *pair);
 void virtio_net_control(VirtioNet *net, guint index);
+
+/* ---- vhost ---- */
+
+/* At creation, and at the end. */
+gboolean virtio_net_vhost_init(VirtioNet *net, GError **error);
+void virtio_net_vhost_clear(VirtioNet *net);
+/* What may be offered beside it. */
+guint64 virtio_net_vhost_features(NetDev *netdev);
+/* Whether the kernel has the pair's rings: nobody else may touch them. Lock held. */
+gboolean virtio_net_vhost_has(const NetPair *pair);
+/* Gives the kernel the pairs that it should have now, and takes back the others. Lock held, on the context's
+ * thread. */
+void virtio_net_vhost_sync(VirtioNet *net);
+/* Takes all back. Lock held. */
+void virtio_net_vhost_stop(VirtioNet *net);
 
 /* With the lock held. */
 void virtio_net_rx_reset(NetPair *pair);

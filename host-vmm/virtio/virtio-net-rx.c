@@ -248,7 +248,7 @@ void virtio_net_receive(VirtioNet *net, NetPair *pair)
     VirtQueue *ring = ring_of(net, pair);
     guint packets = 0;
     gsize bytes = 0;
-    if (net->netdev == NULL)
+    if (net->netdev == NULL || virtio_net_vhost_has(pair))
         return;
     if (!net->virtio.running || !ring->enabled || pair->index >= net->pairs) {
         netdev_want_input(net->netdev, pair->index, FALSE);

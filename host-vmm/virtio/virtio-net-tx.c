@@ -89,7 +89,7 @@ void virtio_net_send(VirtioNet *net, NetPair *pair)
     VirtQueue *ring = &device->queues[index].ring;
     guint packets = 0;
     gsize bytes = 0;
-    if (pair->is_blocked)
+    if (pair->is_blocked || virtio_net_vhost_has(pair))
         return;
     virtqueue_stop_kicks(ring);
     while (device->running) {

@@ -47,6 +47,7 @@ static void handle_queue(VirtioDevice *device, guint index)
     VirtioNet *net = (VirtioNet *)device;
     guint count = virtio_net_has(net, VIRTIO_NET_F_MQ) ? net->max_pairs : 1;
     virtio_net_apply_pairs(net);
+    virtio_net_vhost_sync(net);
     if (index == 2 * count && virtio_net_has(net, VIRTIO_NET_F_CTRL_VQ))
         virtio_net_control(net, index);
     else if (index >= 2 * count)
@@ -88,6 +89,7 @@ static void start(VirtioDevice *device)
 static void reset(VirtioDevice *device)
 {
     VirtioNet *net = (VirtioNet *)device;
+    virtio_net_vhost_stop(net);
     for (guint i = 0; i < net->max_pairs; i++) {
         virtio_net_rx_reset(&net->pair[i]);
         virtio_net_tx_reset(&net->pair[i]);
@@ -109,6 +111,7 @@ static void on_readable(gpointer user_data, guint queue)
     VirtioNet *net = user_data;
     g_mutex_lock(&net->virtio.lock);
     virtio_net_apply_pairs(net);
+    virtio_net_vhost_sync(net);
     virtio_net_receive(net, &net->pair[queue]);
     g_mutex_unlock(&net->virtio.lock);
 }
@@ -132,6 +135,7 @@ static void on_link_changed(gpointer user_data)
 {
     VirtioNet *net = user_data;
     g_mutex_lock(&net->virtio.lock);
+    virtio_net_vhost_sync(net);
     virtio_net_update_status(net, TRUE);
     /* Who waited for room with a peer that is gone waits for nothing. */
     for (guint i = 0; i < net->max_pairs; i++) {
@@ -145,6 +149,7 @@ static void on_gone(gpointer user_data)
 {
     VirtioNet *net = user_data;
     g_mutex_lock(&net->virtio.lock);
+    virtio_net_vhost_stop(net);
     net->netdev = NULL;
     g_mutex_unlock(&net->virtio.lock);
     on_link_changed(net);
@@ -206,9 +211,11 @@ static void machine_reset(Device *device)
 static void destroy(Device *device)
 {
     VirtioNet *net = (VirtioNet *)device;
+    virtio_net_vhost_stop(net);
     if (net->netdev != NULL)
         netdev_detach(net->netdev);
     virtio_pci_free(net->pci);
+    virtio_net_vhost_clear(net);
     for (guint i = 0; i < net->max_pairs; i++) {
         virtio_net_rx_reset(&net->pair[i]);
         virtio_net_tx_reset(&net->pair[i]);
@@ -482,11 +489,12 @@ static Device *create(DeviceEnv *env, OptSet *options, GError **error)
     virtio_net_filter_reset(&net->filter);
     virtio_device_init(&net->virtio, env, "virtio-net-pci", &ops, parsed.features, sizes, queue_count,
                        VIRTIO_NET_CONFIG_SIZE);
+    net->virtio.host_features &= virtio_net_vhost_features(parsed.netdev);
     memcpy(net->permanent_mac, parsed.mac, NET_MAC);
     virtio_net_set_mac(net, parsed.mac);
     net->virtio.device.reset = machine_reset;
     net->virtio.device.destroy = destroy;
-    if (attach(net, parsed.netdev, error) && serve_all(net, error)) {
+    if (attach(net, parsed.netdev, error) && serve_all(net, error) && virtio_net_vhost_init(net, error)) {
         fill_config(net, &parsed);
         net->pci = virtio_pci_new(&net->virtio, VIRTIO_NET_ID, PCI_CLASS, options, error);
     }

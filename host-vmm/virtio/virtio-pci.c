@@ -24,6 +24,7 @@
 typedef struct PciQueue {
     guint16 vector;
     guint64 doorbell; /* where it is registered; PCI_BAR_UNMAPPED: nowhere */
+    int irq_fd;       /* somebody else's, which raises the interrupt; -1: none */
 } PciQueue;
 
 struct VirtioPci {
@@ -93,10 +94,37 @@ static void sync_doorbells(gpointer transport)
     }
 }
 
+static void attach_irq_fd(VirtioPci *self, PciQueue *queue)
+{
+    if (queue->irq_fd >= 0 && queue->vector != VIRTIO_PCI_NO_VECTOR)
+        pci_device_msix_attach(self->pci, queue->vector, queue->irq_fd);
+}
+
+static void detach_irq_fd(VirtioPci *self, PciQueue *queue)
+{
+    if (queue->irq_fd >= 0 && queue->vector != VIRTIO_PCI_NO_VECTOR)
+        pci_device_msix_detach(self->pci, queue->irq_fd);
+}
+
+/* An INTx line has to be lowered again by us, so it is not for others to raise. */
+static gboolean set_irq_fd(gpointer transport, guint index, int eventfd)
+{
+    VirtioPci *self = transport;
+    PciQueue *queue = &self->queues[index];
+    detach_irq_fd(self, queue);
+    queue->irq_fd = -1;
+    if (eventfd < 0 || !pci_device_msix_enabled(self->pci))
+        return eventfd < 0;
+    queue->irq_fd = eventfd;
+    attach_irq_fd(self, queue);
+    return TRUE;
+}
+
 static const VirtioTransportOps transport_ops = {
     .queue_interrupt = queue_interrupt,
     .config_interrupt = config_interrupt,
     .sync_doorbells = sync_doorbells,
+    .set_irq_fd = set_irq_fd,
 };
 
 static void on_bar(PciDevice *pci, guint index, guint64 address, gpointer user_data)
@@ -118,8 +146,10 @@ static void reset_registers(VirtioPci *self)
     self->queue_select = 0;
     self->config_vector = VIRTIO_PCI_NO_VECTOR;
     self->isr = 0;
-    for (guint i = 0; i < self->device->queue_count; i++)
+    for (guint i = 0; i < self->device->queue_count; i++) {
+        detach_irq_fd(self, &self->queues[i]);
         self->queues[i].vector = VIRTIO_PCI_NO_VECTOR;
+    }
     pci_device_set_intx(self->pci, FALSE);
 }
 
@@ -188,7 +218,10 @@ static void write_queue_register(VirtioPci *self, guint64 offset, guint size, gu
     if (ring == NULL)
         return;
     if (offset == VIRTIO_PCI_QUEUE_MSIX_VECTOR && size == 2) {
-        self->queues[self->queue_select].vector = valid_vector(self, value);
+        PciQueue *queue = &self->queues[self->queue_select];
+        detach_irq_fd(self, queue);
+        queue->vector = valid_vector(self, value);
+        attach_irq_fd(self, queue);
         return;
     }
     /* The rest is fixed once the queue is enabled, until a reset. */
@@ -426,7 +459,8 @@ VirtioPci *virtio_pci_new(VirtioDevice *device, guint16 id, guint32 class_code, 
     self->bar = PCI_BAR_UNMAPPED;
     self->queues = g_new0(PciQueue, device->queue_count);
     for (guint i = 0; i < device->queue_count; i++)
-        self->queues[i].doorbell = PCI_BAR_UNMAPPED;
+        self->queues[i] =
+            (PciQueue){.vector = VIRTIO_PCI_NO_VECTOR, .doorbell = PCI_BAR_UNMAPPED, .irq_fd = -1};
     reset_registers(self);
     pci_device_set_bar_func(pci, on_bar, self);
     pci_device_add_bar(pci, VIRTIO_PCI_BAR_REGISTERS, VIRTIO_PCI_BAR_SIZE, TRUE, &bar_ops, self);

@@ -305,6 +305,24 @@ gboolean virtqueue_want_kicks(VirtQueue *queue)
     return load16(queue->driver + DRIVER_IDX) != queue->next_avail;
 }
 
+guint16 virtqueue_hand_over(VirtQueue *queue, guint held)
+{
+    queue->next_avail = (guint16)(queue->next_avail - held);
+    queue->in_use -= held;
+    return queue->next_avail;
+}
+
+void virtqueue_take_back(VirtQueue *queue)
+{
+    if (!queue->enabled || queue->broken)
+        return;
+    queue->used = load16(queue->device + DEVICE_IDX);
+    queue->next_avail = queue->seen_avail = queue->used;
+    queue->unsignalled = 0;
+    /* What the other one wanted to be told is not known. */
+    virtqueue_want_kicks(queue);
+}
+
 gsize virtqueue_element_read(const VirtQueueElement *element, gsize offset, void *to, gsize length)
 {
     gsize done = 0;

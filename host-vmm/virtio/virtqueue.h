@@ -74,6 +74,13 @@ void virtqueue_stop_kicks(VirtQueue *queue);
  * it. */
 gboolean virtqueue_want_kicks(VirtQueue *queue);
 
+/* Somebody else (the kernel's vhost) goes on from here: the chains taken last, `held` of them, count as not
+ * taken (their elements are the holder's to free). Returns the index of the next entry to take. Nothing else
+ * may be called until virtqueue_take_back() or virtqueue_reset(). */
+guint16 virtqueue_hand_over(VirtQueue *queue, guint held);
+/* What the other one took and did not give back counts as not taken. */
+void virtqueue_take_back(VirtQueue *queue);
+
 /* Copies from the out buffers at `offset`, to the in buffers at `offset`; returns how much there was or
  * fitted. */
 gsize virtqueue_element_read(const VirtQueueElement *element, gsize offset, void *to, gsize length);

@@ -23,7 +23,7 @@ static int msi_add(VmOps *vm, guint64 address, guint32 data, GError **error)
         fake->gsi[i].used = TRUE;
         fake->gsi[i].address = address;
         fake->gsi[i].data = data;
-        fake->gsi[i].fd = -1;
+        fake->gsi[i].fd = fake->gsi[i].other_fd = -1;
         fake->msi_adds++;
         return (int)i;
     }
@@ -46,6 +46,7 @@ static void msi_remove(VmOps *vm, guint gsi)
     FakeVm *fake = (FakeVm *)vm;
     g_assert_true(fake->gsi[gsi].used);
     g_assert_cmpint(fake->gsi[gsi].fd, ==, -1);
+    g_assert_cmpint(fake->gsi[gsi].other_fd, ==, -1);
     fake->gsi[gsi].used = FALSE;
     fake->msi_removes++;
 }
@@ -58,8 +59,12 @@ static gboolean irqfd_add(VmOps *vm, int eventfd, guint gsi, GError **error)
         return FALSE;
     }
     g_assert_true(fake->gsi[gsi].used);
-    g_assert_cmpint(fake->gsi[gsi].fd, ==, -1);
-    fake->gsi[gsi].fd = eventfd;
+    if (fake->gsi[gsi].fd == -1) {
+        fake->gsi[gsi].fd = eventfd;
+    } else {
+        g_assert_cmpint(fake->gsi[gsi].other_fd, ==, -1);
+        fake->gsi[gsi].other_fd = eventfd;
+    }
     fake->irqfd_adds++;
     return TRUE;
 }
@@ -67,8 +72,9 @@ static gboolean irqfd_add(VmOps *vm, int eventfd, guint gsi, GError **error)
 static void irqfd_remove(VmOps *vm, int eventfd, guint gsi)
 {
     FakeVm *fake = (FakeVm *)vm;
-    g_assert_cmpint(fake->gsi[gsi].fd, ==, eventfd);
-    fake->gsi[gsi].fd = -1;
+    int *slot = fake->gsi[gsi].other_fd == eventfd ? &fake->gsi[gsi].other_fd : &fake->gsi[gsi].fd;
+    g_assert_cmpint(*slot, ==, eventfd);
+    *slot = -1;
     fake->irqfd_removes++;
 }
 

@@ -32,7 +32,8 @@ typedef struct FakeVm {
         gboolean used;
         guint64 address;
         guint32 data;
-        int fd; /* irqfd, -1 */
+        int fd;       /* irqfd, -1 */
+        int other_fd; /* another one, -1 */
     } gsi[FAKE_GSIS];
     guint msi_adds, msi_updates, msi_removes, irqfd_adds, irqfd_removes;
     GArray *doorbells; /* FakeDoorbell */

@@ -3,6 +3,8 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "tests/device/driver.h"
 #include "tests/check-run.h"
@@ -221,6 +223,90 @@ START_TEST (interrupts_by_msix) {
 }
 END_TEST
 
+static int other_fd_of(guint32 data)
+{
+    for (guint i = FAKE_FIRST; i < FAKE_GSIS; i++) {
+        if (rig->vm.gsi[i].used && rig->vm.gsi[i].data == data)
+            return rig->vm.gsi[i].other_fd;
+    }
+    return -1;
+}
+
+static gboolean set_irq_fd(VirtioDevice *device, int fd)
+{
+    g_mutex_lock(&device->lock);
+    gboolean is_direct = device->transport_ops->set_irq_fd(device->transport, 0, fd);
+    g_mutex_unlock(&device->lock);
+    return is_direct;
+}
+
+START_TEST (others_raise_interrupts) {
+    VirtioDevice *device = rig->env.devices->pdata[0];
+    guint64 table = driver_msix_table(driver), one = 1;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    start();
+    ck_assert(!set_irq_fd(device, fd)); /* INTx is for us to raise */
+    driver_msix_enable(driver);
+    DriverQueue *queue = start();
+    ck_assert(set_irq_fd(device, fd));
+    ck_assert_int_eq(other_fd_of(0x101), fd);
+    /* Masked, the eventfd counts what is pending. */
+    rig_mmio_write(rig, table + 1 * 16 + 12, 4, 1);
+    ck_assert_int_eq(other_fd_of(0x101), -1);
+    ck_assert_uint_eq(io_bus_read(rig->env.mmio, table + 0x800, 8), 0);
+    ck_assert_int_eq(write(fd, &one, 8), 8);
+    ck_assert_uint_eq(io_bus_read(rig->env.mmio, table + 0x800, 8), 2);
+    rig_mmio_write(rig, table + 1 * 16 + 12, 4, 0);
+    ck_assert_int_eq(other_fd_of(0x101), fd);
+    /* Our own go there, too. */
+    add_request(queue);
+    driver_kick(driver, queue);
+    driver_wait_used(driver, queue, NULL);
+    ck_assert_uint_eq(rig_take_interrupts(rig, 0x101), 1);
+    /* It follows the queue to another vector, or to none. */
+    driver_write(driver, VIRTIO_PCI_QUEUE_SELECT, 2, 0);
+    driver_write(driver, VIRTIO_PCI_QUEUE_MSIX_VECTOR, 2, 0);
+    ck_assert_int_eq(other_fd_of(0x101), -1);
+    ck_assert_int_eq(other_fd_of(0x100), fd);
+    driver_write(driver, VIRTIO_PCI_QUEUE_MSIX_VECTOR, 2, 0xffff);
+    ck_assert_int_eq(other_fd_of(0x100), -1);
+    driver_write(driver, VIRTIO_PCI_QUEUE_MSIX_VECTOR, 2, 1);
+    ck_assert_int_eq(other_fd_of(0x101), fd);
+    set_irq_fd(device, -1);
+    ck_assert_int_eq(other_fd_of(0x101), -1);
+    /* A reset forgets it. */
+    ck_assert(set_irq_fd(device, fd));
+    driver_write(driver, VIRTIO_PCI_DEVICE_STATUS, 1, 0);
+    ck_assert_int_eq(other_fd_of(0x101), -1);
+    start();
+    ck_assert(set_irq_fd(device, fd));
+    rig_reset(rig);
+    set_irq_fd(device, -1);
+    close(fd);
+}
+END_TEST
+
+START_TEST (others_handle_kicks) {
+    VirtioDevice *device = rig->env.devices->pdata[0];
+    DriverQueue *queue = start();
+    rig_settle();
+    guint64 count = 0;
+    g_mutex_lock(&device->lock);
+    int fd = virtio_device_hand_over(device, 0);
+    g_mutex_unlock(&device->lock);
+    add_request(queue);
+    driver_kick(driver, queue);
+    rig_settle();
+    ck_assert(!driver_has_used(driver, queue));
+    ck_assert_int_eq(read(fd, &count, sizeof count), sizeof count);
+    ck_assert_uint_eq(count, 1);
+    g_mutex_lock(&device->lock);
+    virtio_device_take_back(device, 0);
+    g_mutex_unlock(&device->lock);
+    driver_wait_used(driver, queue, NULL);
+}
+END_TEST
+
 START_TEST (vectors_0_means_no_msix) {
     tear_down();
     set_up_device("virtio-rng-pci,vectors=0");
@@ -434,6 +520,8 @@ static Suite *suite(void)
     tcase_add_test(c, accesses_of_any_size_and_place);
     tcase_add_test(c, interrupts_by_intx);
     tcase_add_test(c, interrupts_by_msix);
+    tcase_add_test(c, others_raise_interrupts);
+    tcase_add_test(c, others_handle_kicks);
     tcase_add_test(c, vectors_0_means_no_msix);
     tcase_add_test(c, broken_ring_needs_reset);
     tcase_add_test(c, broken_ring_without_msix);

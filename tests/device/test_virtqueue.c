@@ -442,6 +442,59 @@ START_TEST (kicks_with_event_idx) {
 }
 END_TEST
 
+START_TEST (several_chains_at_once) {
+    VirtQueueElement *elements[3];
+    guint32 written[3] = {10, 99, 0}, entry[2];
+    for (guint16 i = 0; i < 3; i++) {
+        put_desc(DESC, i, (Desc){DATA + 64 * i, 64, WRITE, 0});
+        offer(i);
+    }
+    for (guint i = 0; i < 3; i++)
+        elements[i] = pop();
+    virtqueue_push_many(&queue, elements, written, 3);
+    ck_assert_uint_eq(get16(USED + 2), 3);
+    for (guint16 i = 0; i < 3; i++) {
+        ck_assert(guest_memory_read(memory, USED + 4 + 8 * i, entry, sizeof entry));
+        ck_assert_uint_eq(entry[0], i);
+        ck_assert_uint_eq(entry[1], MIN(written[i], 64)); /* never more than there was room for */
+    }
+    ck_assert(virtqueue_should_interrupt(&queue));
+    ck_assert(!virtqueue_should_interrupt(&queue));
+    ck_assert_uint_eq(queue.in_use, 0);
+}
+END_TEST
+
+START_TEST (handed_over_and_back) {
+    VirtQueueElement *elements[3];
+    for (guint16 i = 0; i < 5; i++) {
+        put_desc(DESC, i, (Desc){DATA + 64 * i, 64, WRITE, 0});
+        offer(i);
+    }
+    for (guint i = 0; i < 3; i++)
+        elements[i] = pop();
+    virtqueue_push(&queue, elements[0], 1);
+    g_free(elements[1]);
+    g_free(elements[2]);
+    ck_assert_uint_eq(virtqueue_hand_over(&queue, 2), 1);
+    /* The other one takes three and gives two back. */
+    put16(USED + 2, 3);
+    virtqueue_take_back(&queue);
+    for (guint16 i = 3; i < 5; i++) {
+        VirtQueueElement *element = pop();
+        ck_assert_ptr_nonnull(element);
+        ck_assert_uint_eq(element->head, i);
+        virtqueue_push(&queue, element, 0);
+    }
+    ck_assert_ptr_null(pop());
+    ck_assert_uint_eq(get16(USED + 2), 5);
+    /* An index that the driver made up is found out. */
+    virtqueue_hand_over(&queue, 0);
+    put16(USED + 2, 1000);
+    virtqueue_take_back(&queue);
+    expect_broken("the available index jumped by more than the queue's size");
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("virtqueue");
@@ -464,6 +517,8 @@ static Suite *suite(void)
     tcase_add_test(c, interrupts_with_event_idx);
     tcase_add_test(c, kicks_without_event_idx);
     tcase_add_test(c, kicks_with_event_idx);
+    tcase_add_test(c, several_chains_at_once);
+    tcase_add_test(c, handed_over_and_back);
     suite_add_tcase(s, c);
     return s;
 }
