@@ -103,6 +103,13 @@ static gboolean prepare(GSource *source, int *timeout)
     *timeout = -1;
     if (context->ring != NULL && !io_ring_submit(context->ring))
         *timeout = RETRY_MS;
+    /* What the kernel had in its cache has completed already: no round of the loop, and no poll(2), for these. */
+    if (context->ring != NULL && io_ring_has_completed(context->ring)) {
+        io_ring_reap(context->ring);
+        run_deferred(context);
+        if (!io_ring_submit(context->ring))
+            *timeout = RETRY_MS;
+    }
     return context->deferred != NULL || (context->ring != NULL && io_ring_has_completed(context->ring));
 }
 
@@ -134,6 +141,8 @@ static IoContext *context_new(GMainContext *main_context)
     context->source = (IoSource *)g_source_new(&source_funcs, sizeof(IoSource));
     context->source->context = context;
     g_source_add_unix_fd(&context->source->source, context->event_fd, G_IO_IN);
+    /* It is never dispatched within itself; but for a source that says so GLib wakes its own loop twice each time. */
+    g_source_set_can_recurse(&context->source->source, TRUE);
     g_source_attach(&context->source->source, main_context);
     return context;
 }

@@ -73,6 +73,8 @@ static void watch_kicks(VirtioDevice *device, guint index)
     *kick = (KickSource){.device = device, .index = index};
     slot->source = g_unix_fd_source_new(slot->event_fd, G_IO_IN);
     g_source_set_callback(slot->source, G_SOURCE_FUNC(on_kick), kick, g_free);
+    /* It is never dispatched within itself; but for a source that says so GLib wakes its own loop twice each time. */
+    g_source_set_can_recurse(slot->source, TRUE);
     g_source_attach(slot->source, device->context);
 }
 

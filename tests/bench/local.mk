@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 EXTRA_DIST += tests/bench/boot tests/bench/boot-work
+EXTRA_DIST += tests/bench/disk tests/bench/disk-init tests/bench/disk-work
 EXTRA_DIST += tests/bench/net tests/bench/net-flows.sh
 EXTRA_DIST += tests/bench/virt-what
