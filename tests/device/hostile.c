@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "tests/device/hostile.h"
+#include "tests/device/hostile-private.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,32 +9,9 @@
 #include "host-vmm/virtio/virtio-serial.h"
 #include "tests/device/fake-netdev.h"
 
-/* Rings and buffers are in the arena, or at places that cannot be; what a chain of the arena may reach ends
- * well before the canary. */
-#define ARENA         0x100000u
-#define ARENA_SIZE    0x20000u
-#define CANARY        0x400000u
-#define CANARY_SIZE   (RIG_RAM - 0x10000u - CANARY)
-#define CANARY_BYTE   0xc5
-#define ALIVE_BASE    0x200000u
-#define FEATURES      (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_INDIRECT_DESC | 1ull << VIRTIO_F_EVENT_IDX)
-#define SERIAL_QUEUES 8u
-
-struct Hostile {
-    HostileKind kind;
-    Rig *rig;
-    Driver *driver; /* where the registers are */
-    guint queues;
-    int peer; /* of the serial port's chardev */
-    NetDev *netdev;
-
-    const guint8 *script;
-    gsize left;
-};
-
 /* ---- the script; what is read beyond its end is zero ---- */
 
-static guint64 take(Hostile *self, guint bytes)
+guint64 hostile_take(Hostile *self, guint bytes)
 {
     guint64 value = 0;
     guint have = (guint)MIN(bytes, self->left);
@@ -48,8 +24,8 @@ static guint64 take(Hostile *self, guint bytes)
 
 static guint64 take_address(Hostile *self)
 {
-    guint kind = (guint)take(self, 1);
-    guint64 detail = take(self, 2);
+    guint kind = (guint)hostile_take(self, 1);
+    guint64 detail = hostile_take(self, 2);
     switch (kind % 16) {
     case 0:
         return RIG_RAM - detail % 4096;
@@ -68,14 +44,14 @@ static guint64 take_address(Hostile *self)
 
 static guint32 take_length(Hostile *self)
 {
-    guint kind = (guint)take(self, 1);
+    guint kind = (guint)hostile_take(self, 1);
     switch (kind % 8) {
     case 0:
         return 0;
     case 1:
         return G_MAXUINT32 - kind / 8;
     case 2:
-        return (guint32)take(self, 4);
+        return (guint32)hostile_take(self, 4);
     case 3:
         return 4096 * (kind / 8);
     default:
@@ -84,7 +60,7 @@ static guint32 take_length(Hostile *self)
 }
 
 /* Into guest RAM as a vCPU would write it: always possible in the arena only. */
-static void poke(Hostile *self, guint64 address, const void *from, gsize length)
+void hostile_poke(Hostile *self, guint64 address, const void *from, gsize length)
 {
     if (address >= ARENA && address + length <= ARENA + ARENA_SIZE)
         guest_memory_write(self->rig->memory, address, from, length);
@@ -94,9 +70,9 @@ static void poke(Hostile *self, guint64 address, const void *from, gsize length)
 
 static void step_register(Hostile *self)
 {
-    guint offset = (guint)take(self, 1) % (VIRTIO_PCI_COMMON_LENGTH + 8);
-    guint size = 1u << take(self, 1) % 4;
-    driver_write(self->driver, offset, size, take(self, size));
+    guint offset = (guint)hostile_take(self, 1) % (VIRTIO_PCI_COMMON_LENGTH + 8);
+    guint size = 1u << hostile_take(self, 1) % 4;
+    driver_write(self->driver, offset, size, hostile_take(self, size));
     driver_read(self->driver, offset, size);
 }
 
@@ -104,7 +80,7 @@ static guint64 features_of(const Hostile *self)
 {
     if (self->kind == HOSTILE_SERIAL)
         return FEATURES | 1ull << VIRTIO_CONSOLE_F_MULTIPORT;
-    if (self->netdev != NULL)
+    if (self->netdev != NULL || self->disk != NULL)
         return driver_offered(self->driver);
     return FEATURES;
 }
@@ -112,9 +88,9 @@ static guint64 features_of(const Hostile *self)
 static void step_negotiate(Hostile *self)
 {
     guint64 features = features_of(self);
-    guint drop = (guint)take(self, 1);
+    guint drop = (guint)hostile_take(self, 1);
     if (self->netdev != NULL && (drop & 0x30) == 0x30) /* without some offloads, queues, merging */
-        features &= ~(take(self, 8) & ~FEATURES);
+        features &= ~(hostile_take(self, 8) & ~FEATURES);
     if ((drop & 1) != 0)
         features &= ~(1ull << VIRTIO_F_EVENT_IDX);
     if ((drop & 2) != 0)
@@ -125,7 +101,7 @@ static void step_negotiate(Hostile *self)
 }
 
 /* Page 8 * queue of the arena: descriptors, then the available ring, then the used ring, each a page. */
-static guint64 ring_page(guint queue, guint part)
+guint64 hostile_ring_page(guint queue, guint part)
 {
     return ARENA + 0x8000 + (queue * 3 + part) * 0x800;
 }
@@ -141,11 +117,12 @@ static void set_up_queue(Hostile *self, guint queue, guint size, guint64 desc, g
     driver_write(self->driver, VIRTIO_PCI_QUEUE_ENABLE, 2, 1);
 }
 
-static void step_queues(Hostile *self)
+/* Queue `bad` at an address of the script's; + 32: its available ring; + 64: its used ring. */
+static void set_up_queues(Hostile *self, guint bad)
 {
-    guint bad = (guint)take(self, 1);
     for (guint i = 0; i < self->queues; i++) {
-        guint64 desc = ring_page(i, 0), avail = ring_page(i, 1), used = ring_page(i, 2);
+        guint64 desc = hostile_ring_page(i, 0), avail = hostile_ring_page(i, 1),
+                used = hostile_ring_page(i, 2);
         if (bad == i)
             desc = take_address(self);
         if (bad == i + 32)
@@ -157,56 +134,71 @@ static void step_queues(Hostile *self)
     driver_ok(self->driver);
 }
 
+static void step_queues(Hostile *self)
+{
+    set_up_queues(self, (guint)hostile_take(self, 1));
+}
+
+void hostile_start_again(Hostile *self)
+{
+    memset(guest_memory_range(self->rig->memory, hostile_ring_page(0, 0),
+                              ARENA + ARENA_SIZE - hostile_ring_page(0, 0)),
+           0, ARENA + ARENA_SIZE - hostile_ring_page(0, 0));
+    step_negotiate(self);
+    set_up_queues(self, G_MAXUINT);
+}
+
 static void step_descriptor(Hostile *self)
 {
-    guint queue = (guint)take(self, 1);
-    guint index = (guint)take(self, 1) % 32;
+    guint queue = (guint)hostile_take(self, 1);
+    guint index = (guint)hostile_take(self, 1) % 32;
     struct {
         guint64 address;
         guint32 length;
         guint16 flags, next;
     } desc = {.address = take_address(self), .length = take_length(self)};
-    guint flags = (guint)take(self, 1);
+    guint flags = (guint)hostile_take(self, 1);
     /* Mostly plain buffers, in and out; anything at times. */
     desc.flags = (guint16)(flags < 0xc0 ? flags & 3 : flags & 0xf);
-    desc.next = (guint16)(take(self, 1) % 40);
-    guint64 table = queue >= 0x80 ? take_address(self) : ring_page(queue % self->queues, 0);
-    poke(self, table + index * 16, &desc, sizeof desc);
+    desc.next = (guint16)(hostile_take(self, 1) % 40);
+    guint64 table = queue >= 0x80 ? take_address(self) : hostile_ring_page(queue % self->queues, 0);
+    hostile_poke(self, table + index * 16, &desc, sizeof desc);
 }
 
 static void step_offer(Hostile *self)
 {
-    guint queue = (guint)take(self, 1) % self->queues;
+    guint queue = (guint)hostile_take(self, 1) % self->queues;
     guint16 size = self->kind == HOSTILE_RNG ? 8 : 32;
-    guint count = (guint)take(self, 1) % 40 + 1;
-    guint64 avail = ring_page(queue, 1);
+    guint count = (guint)hostile_take(self, 1) % 40 + 1;
+    guint64 avail = hostile_ring_page(queue, 1);
     guint16 index = 0;
     guest_memory_read(self->rig->memory, avail + 2, &index, sizeof index);
     for (guint i = 0; i < count; i++, index++) {
-        guint16 head = (guint16)(take(self, 1) % 34);
-        poke(self, avail + 4 + 2 * (index % size), &head, sizeof head);
+        guint16 head = (guint16)(hostile_take(self, 1) % 34);
+        hostile_poke(self, avail + 4 + 2 * (index % size), &head, sizeof head);
     }
-    poke(self, avail + 2, &index, sizeof index);
+    hostile_poke(self, avail + 2, &index, sizeof index);
 }
 
 static void step_ring_word(Hostile *self)
 {
-    guint queue = (guint)take(self, 1) % self->queues;
-    guint16 value = (guint16)take(self, 2);
-    guint64 place = ring_page(queue, 1 + (guint)take(self, 1) % 2) + take(self, 1) * 2;
-    poke(self, place, &value, sizeof value);
+    guint queue = (guint)hostile_take(self, 1) % self->queues;
+    guint16 value = (guint16)hostile_take(self, 2);
+    guint64 place =
+        hostile_ring_page(queue, 1 + (guint)hostile_take(self, 1) % 2) + hostile_take(self, 1) * 2;
+    hostile_poke(self, place, &value, sizeof value);
 }
 
 static void step_kick(Hostile *self)
 {
-    guint queue = (guint)take(self, 1);
+    guint queue = (guint)hostile_take(self, 1);
     rig_mmio_write(self->rig, self->driver->notify + 4 * (queue % (self->queues + 4)), 2, queue);
 }
 
 static void step_config_space(Hostile *self)
 {
-    guint offset = (guint)take(self, 1) & 0xfc;
-    guint32 value = (guint32)take(self, 4);
+    guint offset = (guint)hostile_take(self, 1) & 0xfc;
+    guint32 value = (guint32)hostile_take(self, 4);
     /* BARs stay: the registers must be found. */
     if (offset >= 0x10 && offset < 0x28)
         return;
@@ -218,19 +210,19 @@ static void step_config_space(Hostile *self)
 
 static void step_msix(Hostile *self)
 {
-    guint64 offset = take(self, 2) % 0x1000 & ~3u;
-    rig_mmio_write(self->rig, driver_msix_table(self->driver) + offset, 4, take(self, 4));
+    guint64 offset = hostile_take(self, 2) % 0x1000 & ~3u;
+    rig_mmio_write(self->rig, driver_msix_table(self->driver) + offset, 4, hostile_take(self, 4));
 }
 
 /* Makes the chain at descriptor 0 available, and kicks. */
-static void offer_first(Hostile *self, guint queue)
+void hostile_offer_first(Hostile *self, guint queue)
 {
     guint16 index = 0, head = 0;
-    guint64 avail = ring_page(queue, 1);
+    guint64 avail = hostile_ring_page(queue, 1);
     guest_memory_read(self->rig->memory, avail + 2, &index, sizeof index);
-    poke(self, avail + 4 + 2 * (index % 32), &head, sizeof head);
+    hostile_poke(self, avail + 4 + 2 * (index % 32), &head, sizeof head);
     index++;
-    poke(self, avail + 2, &index, sizeof index);
+    hostile_poke(self, avail + 2, &index, sizeof index);
     rig_mmio_write(self->rig, self->driver->notify + 4 * queue, 2, queue);
 }
 
@@ -240,26 +232,26 @@ static void step_send(Hostile *self)
     static const guint8 tcp[54] = {[12] = 8, [14] = 0x45, [23] = IP_PROTO_TCP, [46] = 0x50};
     VnetHeader header = {
         .flags = VNET_NEEDS_CSUM, .gso_type = VNET_GSO_TCPV4, .csum_start = 34, .csum_offset = 16};
-    guint what = (guint)take(self, 1);
-    guint64 buffer = ARENA + 0x4000, desc = ring_page(1, 0);
-    header.gso_size = (guint16)take(self, 2);
-    poke(self, buffer + sizeof header, tcp, sizeof tcp);
+    guint what = (guint)hostile_take(self, 1);
+    guint64 buffer = ARENA + 0x4000, desc = hostile_ring_page(1, 0);
+    header.gso_size = (guint16)hostile_take(self, 2);
+    hostile_poke(self, buffer + sizeof header, tcp, sizeof tcp);
     if ((what & 1) != 0) {
-        guint8 byte = (guint8)take(self, 1);
-        poke(self, buffer + sizeof header + take(self, 1) % 60, &byte, 1);
+        guint8 byte = (guint8)hostile_take(self, 1);
+        hostile_poke(self, buffer + sizeof header + hostile_take(self, 1) % 60, &byte, 1);
     }
     if ((what & 2) != 0) {
-        guint place = (guint)take(self, 1) % sizeof header;
-        ((guint8 *)&header)[place] = (guint8)take(self, 1);
+        guint place = (guint)hostile_take(self, 1) % sizeof header;
+        ((guint8 *)&header)[place] = (guint8)hostile_take(self, 1);
     }
-    poke(self, buffer, &header, sizeof header);
+    hostile_poke(self, buffer, &header, sizeof header);
     struct {
         guint64 address;
         guint32 length;
         guint16 flags, next;
-    } descriptor = {buffer, (guint32)(sizeof header + take(self, 2) % 0x3000), 0, 0};
-    poke(self, desc, &descriptor, sizeof descriptor);
-    offer_first(self, 1);
+    } descriptor = {buffer, (guint32)(sizeof header + hostile_take(self, 2) % 0x3000), 0, 0};
+    hostile_poke(self, desc, &descriptor, sizeof descriptor);
+    hostile_offer_first(self, 1);
 }
 
 /* A well-formed control command to a card, with any contents. */
@@ -267,27 +259,31 @@ static void step_command(Hostile *self)
 {
     guint8 bytes[32];
     guint queue = self->queues - 1;
-    guint64 buffer = ARENA + 0x7000, desc = ring_page(queue, 0);
-    guint what = (guint)take(self, 1);
+    guint64 buffer = ARENA + 0x7000, desc = hostile_ring_page(queue, 0);
+    guint what = (guint)hostile_take(self, 1);
     bytes[0] = (guint8)(what % 7);
     bytes[1] = (guint8)(what / 7 % 6);
     for (guint i = 2; i < sizeof bytes; i++)
-        bytes[i] = (guint8)take(self, 1) & (i < 12 ? 0x7 : 0xff);
-    poke(self, buffer, bytes, sizeof bytes);
+        bytes[i] = (guint8)hostile_take(self, 1) & (i < 12 ? 0x7 : 0xff);
+    hostile_poke(self, buffer, bytes, sizeof bytes);
     struct {
         guint64 address;
         guint32 length;
         guint16 flags, next;
-    } chain[] = {{buffer, 2 + (guint32)take(self, 1) % 31, 1, 1}, {buffer + 0x800, 1, 2, 0}};
-    poke(self, desc, chain, sizeof chain);
-    offer_first(self, queue);
+    } chain[] = {{buffer, 2 + (guint32)hostile_take(self, 1) % 31, 1, 1}, {buffer + 0x800, 1, 2, 0}};
+    hostile_poke(self, desc, chain, sizeof chain);
+    hostile_offer_first(self, queue);
 }
 
 /* A well-formed control message in a buffer that the next chain may point to. */
 static void step_control(Hostile *self)
 {
+    if (self->disk != NULL) {
+        hostile_disk_step(self);
+        return;
+    }
     if (self->netdev != NULL) {
-        if (take(self, 1) % 2 == 0)
+        if (hostile_take(self, 1) % 2 == 0)
             step_send(self);
         else
             step_command(self);
@@ -296,21 +292,23 @@ static void step_control(Hostile *self)
     struct {
         guint32 port;
         guint16 event, value;
-    } message = {(guint32)(take(self, 1) % 36), (guint16)(take(self, 1) % 9), (guint16)(take(self, 1) % 3)};
+    } message = {(guint32)(hostile_take(self, 1) % 36), (guint16)(hostile_take(self, 1) % 9),
+                 (guint16)(hostile_take(self, 1) % 3)};
     guint64 buffer = ARENA + 0x7000;
-    guint64 desc = ring_page(VIRTIO_SERIAL_CONTROL_OUT, 0), avail = ring_page(VIRTIO_SERIAL_CONTROL_OUT, 1);
-    poke(self, buffer, &message, sizeof message);
+    guint64 desc = hostile_ring_page(VIRTIO_SERIAL_CONTROL_OUT, 0),
+            avail = hostile_ring_page(VIRTIO_SERIAL_CONTROL_OUT, 1);
+    hostile_poke(self, buffer, &message, sizeof message);
     struct {
         guint64 address;
         guint32 length;
         guint16 flags, next;
     } descriptor = {buffer, 8, 0, 0};
-    poke(self, desc, &descriptor, sizeof descriptor);
+    hostile_poke(self, desc, &descriptor, sizeof descriptor);
     guint16 index = 0, head = 0;
     guest_memory_read(self->rig->memory, avail + 2, &index, sizeof index);
-    poke(self, avail + 4 + 2 * (index % 32), &head, sizeof head);
+    hostile_poke(self, avail + 4 + 2 * (index % 32), &head, sizeof head);
     index++;
-    poke(self, avail + 2, &index, sizeof index);
+    hostile_poke(self, avail + 2, &index, sizeof index);
     rig_mmio_write(self->rig, self->driver->notify + 4 * VIRTIO_SERIAL_CONTROL_OUT, 2, 0);
 }
 
@@ -321,7 +319,7 @@ static void step_net(Hostile *self, guint what)
     guint queue = (what >> 4) % netdev_queues(self->netdev);
     switch (what % 8) {
     case 0:
-        fake_netdev_open(self->netdev, (guint)take(self, 1) % 4);
+        fake_netdev_open(self->netdev, (guint)hostile_take(self, 1) % 4);
         break;
     case 1:
         fake_netdev_open(self->netdev, G_MAXUINT);
@@ -330,8 +328,9 @@ static void step_net(Hostile *self, guint what)
         fake_netdev_set_carrier(self->netdev, (what & 0x10) != 0);
         break;
     default: {
-        VnetHeader header = {.flags = (guint8)take(self, 1) & 3, .gso_type = (guint8)take(self, 1)};
-        guint length = (guint)take(self, 2);
+        VnetHeader header = {.flags = (guint8)hostile_take(self, 1) & 3,
+                             .gso_type = (guint8)hostile_take(self, 1)};
+        guint length = (guint)hostile_take(self, 2);
         /* Not so many that it is all that is done. */
         if (fake_netdev_state(self->netdev)->queue[queue].input.length < 8)
             fake_netdev_feed(self->netdev, queue, &header, frame, what % 8 == 7 ? length : length % 2048);
@@ -345,14 +344,14 @@ static void step_net(Hostile *self, guint what)
 static void step_peer(Hostile *self)
 {
     guint8 bytes[8192];
-    guint what = (guint)take(self, 1);
+    guint what = (guint)hostile_take(self, 1);
     if (self->netdev != NULL)
         step_net(self, what);
     if (self->peer < 0)
         return;
     if (what % 2 == 0) {
         memset(bytes, (int)what, sizeof bytes);
-        (void)!write(self->peer, bytes, (gsize)take(self, 2) % sizeof bytes + 1);
+        (void)!write(self->peer, bytes, (gsize)hostile_take(self, 2) % sizeof bytes + 1);
     } else {
         (void)!read(self->peer, bytes, sizeof bytes);
     }
@@ -371,14 +370,16 @@ void hostile_play(Hostile *self, const guint8 *script, gsize length)
     rig_reset(self->rig);
     memset(guest_memory_range(self->rig->memory, ARENA, ARENA_SIZE), 0, ARENA_SIZE);
     driver_msix_enable(self->driver);
-    if (take(self, 1) % 8 != 0) {
+    if (hostile_take(self, 1) % 8 != 0) {
         step_negotiate(self);
         step_queues(self);
     }
     while (self->left > 0) {
-        guint step = (guint)take(self, 1);
+        guint step = (guint)hostile_take(self, 1);
         if (step % 17 == 16)
             rig_settle();
+        else if (self->disk != NULL && step >= 0xa0)
+            hostile_disk_step(self); /* or it would not come to read and write much */
         else
             steps[step % 17](self);
     }
@@ -402,6 +403,8 @@ Hostile *hostile_new(HostileKind kind)
         self->queues = 3;
         self->netdev = fake_netdev_new(self->rig, "n0", 1, FALSE);
         rig_device(self->rig, "virtio-net-pci,netdev=n0");
+    } else if (kind >= HOSTILE_BLK && kind <= HOSTILE_SCSI_THREAD) {
+        hostile_disk_add(self);
     } else {
         int pair[2];
         g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
@@ -431,6 +434,7 @@ void hostile_free(Hostile *self)
         close(self->peer);
     g_free(self->driver);
     rig_free(self->rig);
+    hostile_disk_free(self->disk);
     g_free(self);
 }
 
@@ -471,6 +475,8 @@ void hostile_check_alive(Hostile *self)
     g_assert_true(driver_negotiate(driver, features_of(self)));
     if (self->netdev != NULL) {
         check_net_alive(self);
+    } else if (self->disk != NULL) {
+        hostile_disk_check_alive(self);
     } else if (self->kind == HOSTILE_RNG) {
         DriverQueue *queue = driver_setup_queue(driver, 0, 8);
         driver_ok(driver);

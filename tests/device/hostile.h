@@ -14,6 +14,10 @@ typedef enum {
     HOSTILE_SERIAL,
     HOSTILE_NET,        /* two queue pairs on a back end that takes vnet headers */
     HOSTILE_NET_FRAMES, /* one, on a back end that takes plain frames */
+    HOSTILE_BLK,        /* two queues */
+    HOSTILE_BLK_THREAD, /* the same on an I/O thread */
+    HOSTILE_SCSI,       /* two disks and a CD-ROM */
+    HOSTILE_SCSI_THREAD,
     HOSTILE_KINDS
 } HostileKind;
 

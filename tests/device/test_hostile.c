@@ -74,6 +74,26 @@ START_TEST (net_of_frames_survives) {
 }
 END_TEST
 
+START_TEST (blk_survives) {
+    play_all(HOSTILE_BLK);
+}
+END_TEST
+
+START_TEST (blk_on_a_thread_survives) {
+    play_all(HOSTILE_BLK_THREAD);
+}
+END_TEST
+
+START_TEST (scsi_survives) {
+    play_all(HOSTILE_SCSI);
+}
+END_TEST
+
+START_TEST (scsi_on_a_thread_survives) {
+    play_all(HOSTILE_SCSI_THREAD);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("hostile");
@@ -83,6 +103,10 @@ static Suite *suite(void)
     tcase_add_test(c, serial_survives);
     tcase_add_test(c, net_survives);
     tcase_add_test(c, net_of_frames_survives);
+    tcase_add_test(c, blk_survives);
+    tcase_add_test(c, blk_on_a_thread_survives);
+    tcase_add_test(c, scsi_survives);
+    tcase_add_test(c, scsi_on_a_thread_survives);
     suite_add_tcase(s, c);
     return s;
 }
