@@ -28,8 +28,8 @@
 
 #include "host-vmm/block/block.h"
 
-#define SLOT        1024u
-#define SMALL       4u /* slots: the most of an operation in the shared half, and what a thread has at a time */
+#define SLOT        512u  /* a sector: no more can be relied on to be written as one */
+#define SMALL       8u /* slots: the most of an operation in the shared half, and what a thread has at a time */
 #define LARGE       1024u /* slots, in a thread's own part of the other half */
 #define FLUSH_EVERY 16u   /* operations */
 
