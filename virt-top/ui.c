@@ -212,12 +212,20 @@ void ui_draw(Ui *ui)
 
 /* ---- messages ---- */
 
+static void drop_message(Ui *ui)
+{
+    if (ui->message_timer != 0) {
+        g_source_remove(ui->message_timer);
+        ui->message_timer = 0;
+    }
+    g_clear_pointer(&ui->message, g_free);
+}
+
 static gboolean on_message_over(gpointer user_data)
 {
     Ui *ui = user_data;
 
-    ui->message_timer = 0;
-    g_clear_pointer(&ui->message, g_free);
+    drop_message(ui);
     ui_draw(ui);
     return G_SOURCE_REMOVE;
 }
@@ -226,13 +234,10 @@ void ui_say(Ui *ui, const char *format, ...)
 {
     va_list arguments;
 
+    drop_message(ui);
     va_start(arguments, format);
-    g_free(ui->message);
     ui->message = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    if (ui->message_timer != 0) {
-        g_source_remove(ui->message_timer);
-    }
     ui->message_timer = g_timeout_add(MESSAGE_MS, on_message_over, ui);
 }
 
@@ -367,7 +372,7 @@ static void begin_prompt(Ui *ui, UiPrompt prompt, const char *text)
 {
     ui->prompt = prompt;
     g_string_assign(ui->typed, text);
-    g_clear_pointer(&ui->message, g_free);
+    drop_message(ui);
 }
 
 static void set_text(char **text, const char *value)
@@ -713,6 +718,7 @@ static void detail_key(Ui *ui, int key)
 
 static void on_key(Ui *ui, int key, gunichar wide)
 {
+    drop_message(ui); /* it has been seen, or what is asked for now is more interesting */
     if (ui->prompt != PROMPT_NONE) {
         prompt_key(ui, key, wide);
         return;
@@ -852,16 +858,13 @@ void ui_free(Ui *ui)
     if (ui->input != 0) {
         g_source_remove(ui->input);
     }
-    if (ui->message_timer != 0) {
-        g_source_remove(ui->message_timer);
-    }
+    drop_message(ui);
     g_source_remove(ui->winch);
     endwin();
     delscreen(ui->screen);
     g_clear_pointer(&ui->detail, domain_detail_free);
     g_string_free(ui->typed, TRUE);
     g_array_unref(ui->items);
-    g_free(ui->message);
     g_free(ui->filter);
     g_free(ui->search);
     g_free(ui);
