@@ -782,6 +782,8 @@ static gboolean on_winch(gpointer user_data)
 
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0) {
         resizeterm(size.ws_row, size.ws_col);
+        /* What the terminal has kept of its contents is unknown, even if its size is what it was. */
+        clearok(curscr, TRUE);
         ui_draw(ui);
     }
     return G_SOURCE_CONTINUE;
