@@ -28,3 +28,36 @@ gboolean agent_free(Agent *agent)
     g_free(agent);
     return TRUE;
 }
+
+/* ---- queries ---- */
+
+typedef struct Query {
+    CommandCall *call;
+    JsonObject *arguments; /* borrowed from the call */
+    AgentQueryFunc run;
+    JsonNode *answer;
+    GError *error;
+} Query;
+
+static void query_run(gpointer work)
+{
+    Query *query = work;
+    query->answer = query->run(query->arguments, &query->error);
+}
+
+static void query_done(gpointer work)
+{
+    Query *query = work;
+    if (query->answer)
+        command_call_return(query->call, query->answer);
+    else
+        command_call_take_error(query->call, query->error);
+    g_free(query);
+}
+
+void agent_answer_in_thread(Agent *agent, CommandCall *call, JsonObject *arguments, AgentQueryFunc run)
+{
+    Query *query = g_new0(Query, 1);
+    *query = (Query){.call = call, .arguments = arguments, .run = run};
+    worker_run(agent->worker, query_run, query_done, query);
+}

@@ -36,6 +36,12 @@ Agent *agent_new(const char *state_dir);
 /* After the transport has stopped. FALSE if work in threads is still running, see worker_free(). */
 gboolean agent_free(Agent *agent);
 
+/* Runs run(arguments) in a thread, since it may block, and answers the call with what it gives (taken)
+ * or, if that is NULL, with the error. It may read the arguments and nothing else that the main thread
+ * may touch. */
+typedef JsonNode *(*AgentQueryFunc)(JsonObject *arguments, GError **error);
+void agent_answer_in_thread(Agent *agent, CommandCall *call, JsonObject *arguments, AgentQueryFunc run);
+
 AgentFiles *agent_files_new(Agent *agent, const char *state_dir);
 void agent_files_free(AgentFiles *files);
 AgentExec *agent_exec_new(Agent *agent);

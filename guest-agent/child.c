@@ -339,6 +339,7 @@ Child *child_start(const ChildSpec *spec, ChildEndedFunc ended, gpointer user_da
         plumbing_close(plumbing.ours, 3);
         g_set_error(error, G_SPAWN_ERROR, G_SPAWN_ERROR_FAILED, "Failed to execute child process “%s” (%s)",
                     spec->argv[0], g_strerror(errnum));
+        errno = errnum;
         return NULL;
     }
 

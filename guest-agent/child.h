@@ -37,7 +37,7 @@ typedef struct ChildSpec {
 typedef void (*ChildEndedFunc)(Child *child, gpointer user_data);
 
 /* Starts the process: leader of a session of its own, all signals at their defaults, no descriptors but 0-2.
- * G_SPAWN_ERROR, with GLib's own text, if it cannot be. */
+ * NULL with errno set, and G_SPAWN_ERROR with GLib's own text, if it cannot be. */
 Child *child_start(const ChildSpec *spec, ChildEndedFunc ended, gpointer user_data, GError **error);
 /* Lets go of it; a process that still runs is left alone and reaped when it ends. */
 void child_free(Child *child);

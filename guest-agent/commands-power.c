@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* guest-shutdown: power down, halt, reboot. */
 #include "guest-agent/agent.h"
-#include "guest-agent/child.h"
+#include "guest-agent/helper.h"
 #include "guest-agent/power.h"
+#include "guest-agent/rights.h"
 
 #include <errno.h>
-#include <string.h>
-#include <sys/wait.h>
+#include <linux/capability.h>
 #include <unistd.h>
 
-#define MESSAGE_MAX     4096  /* bytes kept of what a failing helper says */
-#define SYNC_TIMEOUT_MS 10000 /* a mount that hangs must not keep the guest up */
+#define HELPER_TIMEOUT_MS 120000 /* a shutdown that init has not taken by then will not come */
+#define SYNC_TIMEOUT_MS   10000  /* a mount that hangs must not keep the guest up */
 
 typedef struct Shutdown {
     Agent *agent;
@@ -21,32 +21,20 @@ typedef struct Shutdown {
 
 /* ---- by asking the guest's init ---- */
 
-static void on_helper_ended(Child *child, gpointer user_data)
+static void on_helper_done(int status, GError *error, gpointer user_data)
 {
     CommandCall *call = user_data;
-    int status = child_wait_status(child);
-    const GByteArray *said = child_captured(child, CHILD_STDERR);
-    g_autofree char *text =
-        said->len ? g_utf8_make_valid((const char *)said->data, (gssize)said->len) : g_strdup("");
-    g_strchomp(text);
-    if (!WIFEXITED(status))
-        command_call_fail(call, "child process has terminated abnormally%s%s", *text ? ": " : "", text);
-    else if (!WEXITSTATUS(status))
-        command_call_return_empty(call);
-    else if (*text)
-        command_call_fail(call, "child process has failed to shutdown: %s", text);
+    if (error)
+        command_call_take_error(call, error);
     else
-        command_call_fail(call, "child process has failed to shutdown: exit status %d", WEXITSTATUS(status));
-    child_free(child);
+        command_call_return_empty(call);
 }
 
 static void shutdown_by_helper(CommandCall *call, char **command)
 {
-    ChildSpec spec = {
-        .argv = (const char *const *)command, .output = CHILD_OUTPUT_STDERR, .limit = MESSAGE_MAX};
-    GError *error = NULL;
-    if (!child_start(&spec, on_helper_ended, call, &error))
-        command_call_take_error(call, error);
+    HelperSpec spec = {
+        .argv = (const char *const *)command, .action = "shutdown", .timeout_ms = HELPER_TIMEOUT_MS};
+    helper_run(&spec, on_helper_done, call);
 }
 
 /* ---- without ---- */
@@ -54,8 +42,9 @@ static void shutdown_by_helper(CommandCall *call, char **command)
 static void shutdown_now(Shutdown *shutdown)
 {
     power_now(shutdown->action);
+    g_autofree char *why = rights_explain(errno, CAP_SYS_BOOT);
     if (shutdown->call)
-        command_call_fail(shutdown->call, "child process has failed to shutdown: %s", g_strerror(errno));
+        command_call_fail(shutdown->call, "child process has failed to shutdown: %s", why);
     shutdown->call = NULL;
 }
 

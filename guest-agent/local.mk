@@ -18,6 +18,9 @@ guest_agent_libguestagent_a_SOURCES = \
 	guest-agent/agent.c guest-agent/agent.h \
 	guest-agent/worker.c guest-agent/worker.h \
 	guest-agent/child.c guest-agent/child.h \
+	guest-agent/helper.c guest-agent/helper.h \
+	guest-agent/rights.c guest-agent/rights.h \
+	guest-agent/mounts.c guest-agent/mounts.h \
 	guest-agent/audit.c guest-agent/audit.h \
 	guest-agent/base64.c guest-agent/base64.h \
 	guest-agent/commands-sync.c \

@@ -62,7 +62,8 @@ if HAVE_CHECK
 if ENABLE_GUEST_AGENT
 check_PROGRAMS += tests/unit/test_agent_base64 tests/unit/test_agent_channel tests/unit/test_agent_child \
 	tests/unit/test_agent_handle_counter tests/unit/test_agent_os_release tests/unit/test_agent_peer \
-	tests/unit/test_agent_port tests/unit/test_agent_power
+	tests/unit/test_agent_port tests/unit/test_agent_power \
+	tests/unit/test_agent_helper tests/unit/test_agent_mounts
 endif
 endif
 AGENT_TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -81,6 +82,13 @@ tests_unit_test_agent_peer_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_peer_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_port_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_port_LDADD = $(AGENT_TEST_LIBS)
+fake_root = tests/unit/fake-root.c tests/unit/fake-root.h
+tests_unit_test_agent_helper_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_helper_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_mounts_SOURCES = tests/unit/test_agent_mounts.c $(fake_root)
+tests_unit_test_agent_mounts_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_mounts_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_power_SOURCES = tests/unit/test_agent_power.c $(fake_root)
 tests_unit_test_agent_power_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_power_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_qmp_server_LDADD = $(vmm_test_libs)
