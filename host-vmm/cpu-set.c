@@ -148,6 +148,11 @@ void cpu_set_unplug(CpuSet *set, guint index)
     g_return_if_fail(index < set->possible && slot->present);
     vcpu_request_pause(get(set, index));
     vcpu_wait_parked(get(set, index));
+    /* Now, too, so that the timers of its APIC do not go on. */
+    g_autoptr(GError) error = NULL;
+    if (!vcpu_reset(get(set, index), NULL, &error)) {
+        g_warning("unplugging vCPU %u: %s", index, error->message);
+    }
     slot->present = FALSE;
     g_clear_pointer(&slot->id, g_free);
 }

@@ -62,12 +62,9 @@ struct Machine {
 };
 
 static const char *const state_names[] = {
-    [MACHINE_PRELAUNCH] = "prelaunch",
-    [MACHINE_RUNNING] = "running",
-    [MACHINE_PAUSED] = "paused",
-    [MACHINE_IO_ERROR] = "io-error",
-    [MACHINE_SHUTDOWN] = "shutdown",
-    [MACHINE_INTERNAL_ERROR] = "internal-error",
+    [MACHINE_PRELAUNCH] = "prelaunch", [MACHINE_RUNNING] = "running",
+    [MACHINE_PAUSED] = "paused",       [MACHINE_IO_ERROR] = "io-error",
+    [MACHINE_SHUTDOWN] = "shutdown",   [MACHINE_INTERNAL_ERROR] = "internal-error",
 };
 
 const char *machine_state_name(MachineState state)
@@ -267,23 +264,6 @@ static gboolean set_power_on_state(Machine *machine, GError **error)
            cpu_set_reset(machine->cpus, &entry, error);
 }
 
-static void reset(Machine *machine, gboolean by_guest, const char *reason)
-{
-    gboolean was_running = machine->state == MACHINE_RUNNING;
-    stand_still(machine);
-    g_autoptr(GError) error = NULL;
-    if (!set_power_on_state(machine, &error)) {
-        stop_on_error(machine, error->message);
-        return;
-    }
-    emit(machine, "RESET", cause(by_guest, reason));
-    if (was_running) {
-        cpu_set_resume(machine->cpus);
-    } else if (machine->state != MACHINE_PRELAUNCH) {
-        machine->state = MACHINE_PAUSED;
-    }
-}
-
 static void end(Machine *machine, gboolean by_guest, const char *reason, int status)
 {
     if (machine->ended) {
@@ -342,6 +322,52 @@ static void vcpu_report(Machine *machine, const Request *request)
     gboolean is_eject = request->source == OST_EJECT_REQUEST || request->source == OST_EJECT_BY_GUEST;
     if (id && is_eject && request->status != OST_SUCCESS && request->status != OST_EJECT_IN_PROGRESS) {
         emit(machine, "DEVICE_UNPLUG_GUEST_ERROR", device_named(id));
+    }
+}
+
+/* What the guest has said about its vCPUs so far: a vCPU that it gave back before a reset must not be told to
+ * the guest after it. */
+static void handle_vcpu_requests(Machine *machine)
+{
+    for (;;) {
+        Request *request = NULL;
+        g_mutex_lock(&machine->request_lock);
+        for (GList *link = machine->requests.head; link && !request; link = link->next) {
+            Request *candidate = link->data;
+            if (candidate->kind == REQUEST_EJECT_VCPU || candidate->kind == REQUEST_VCPU_REPORT) {
+                request = candidate;
+                g_queue_delete_link(&machine->requests, link);
+                break;
+            }
+        }
+        g_mutex_unlock(&machine->request_lock);
+        if (!request) {
+            return;
+        }
+        if (request->kind == REQUEST_EJECT_VCPU) {
+            eject_vcpu(machine, request->vcpu);
+        } else {
+            vcpu_report(machine, request);
+        }
+        request_free(request);
+    }
+}
+
+static void reset(Machine *machine, gboolean by_guest, const char *reason)
+{
+    gboolean was_running = machine->state == MACHINE_RUNNING;
+    stand_still(machine);
+    handle_vcpu_requests(machine);
+    g_autoptr(GError) error = NULL;
+    if (!set_power_on_state(machine, &error)) {
+        stop_on_error(machine, error->message);
+        return;
+    }
+    emit(machine, "RESET", cause(by_guest, reason));
+    if (was_running) {
+        cpu_set_resume(machine->cpus);
+    } else if (machine->state != MACHINE_PRELAUNCH) {
+        machine->state = MACHINE_PAUSED;
     }
 }
 

@@ -37,7 +37,7 @@ struct VcpuState {
     struct kvm_debugregs debugregs;
     struct kvm_xcrs xcrs;
     struct kvm_mp_state mp_state;
-    struct kvm_msrs *msrs; /* all that can be read, but the TSC */
+    struct kvm_msrs *msrs; /* all that can be read, but what is_power_on_state() leaves out */
 };
 
 typedef struct StateCall {
@@ -63,9 +63,37 @@ static struct kvm_msrs *new_msrs(guint count)
     return g_malloc0(sizeof(struct kvm_msrs) + count * sizeof(struct kvm_msr_entry));
 }
 
+/*
+ * MSRs that every vCPU shows but that belong to the whole machine: kvm-clock's wall clock
+ * (Documentation/virt/kvm/x86/msr.rst), Hyper-V's identity, hypercall page, reference TSC, crash and
+ * reenlightenment registers (Hypervisor Top Level Functional Specification, appendix F). They hold guest
+ * addresses, and KVM writes to those when they are set.
+ */
+static gboolean is_machine_wide(guint32 index)
+{
+    static const struct {
+        guint32 first, last;
+    } ranges[] = {{0x11, 0x11},
+                  {0x4b564d00, 0x4b564d00},
+                  {0x40000000, 0x40000001},
+                  {0x40000020, 0x40000021},
+                  {0x400000f1, 0x40000118}};
+    for (guint i = 0; i < G_N_ELEMENTS(ranges); i++) {
+        if (index >= ranges[i].first && index <= ranges[i].last) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean is_power_on_state(guint32 index, gboolean machine_wide)
+{
+    return index != MSR_TSC && (machine_wide || !is_machine_wide(index));
+}
+
 /* Reads every MSR that this host's KVM keeps. Some of its list may not be readable with this CPUID: these are
  * left out. */
-static struct kvm_msrs *read_msrs(const Kvm *kvm, int vcpu_fd, GError **error)
+static struct kvm_msrs *read_msrs(const Kvm *kvm, int vcpu_fd, gboolean machine_wide, GError **error)
 {
     struct kvm_msr_list probe = {.nmsrs = 0};
     kvm_ioctl(kvm_system_fd(kvm), KVM_GET_MSR_INDEX_LIST,
@@ -87,7 +115,7 @@ static struct kvm_msrs *read_msrs(const Kvm *kvm, int vcpu_fd, GError **error)
         /* Returns how many it could read: it stops before the first that it cannot. */
         int done = kvm_ioctl(vcpu_fd, KVM_GET_MSRS, batch);
         for (int i = 0; i < done; i++) {
-            if (batch->entries[i].index != MSR_TSC) {
+            if (is_power_on_state(batch->entries[i].index, machine_wide)) {
                 all->entries[all->nmsrs++] = batch->entries[i];
             }
         }
@@ -108,7 +136,7 @@ static void write_msrs(int vcpu_fd, const struct kvm_msrs *msrs)
     }
 }
 
-VcpuState *vcpu_state_save(const Kvm *kvm, int vcpu_fd, GError **error)
+VcpuState *vcpu_state_save(const Kvm *kvm, int vcpu_fd, gboolean machine_wide, GError **error)
 {
     VcpuState *state = g_new0(VcpuState, 1);
     for (guint i = 0; i < G_N_ELEMENTS(CALLS); i++) {
@@ -121,7 +149,7 @@ VcpuState *vcpu_state_save(const Kvm *kvm, int vcpu_fd, GError **error)
     }
     /* Bits of KVM_GET_VCPU_EVENTS say what is valid in it; at a reset all of that is to be taken back. */
     state->events.flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR;
-    state->msrs = read_msrs(kvm, vcpu_fd, error);
+    state->msrs = read_msrs(kvm, vcpu_fd, machine_wide, error);
     if (!state->msrs) {
         vcpu_state_free(state);
         return NULL;

@@ -18,7 +18,10 @@ struct VcpuEntry;
 #define BOOT_GDT_ENTRIES 5
 extern const guint64 BOOT_GDT[BOOT_GDT_ENTRIES];
 
-VcpuState *vcpu_state_save(const Kvm *kvm, int vcpu_fd, GError **error);
+/* machine_wide: registers that belong to the whole machine too. Only of a vCPU that is made before any has
+ * run: a later one shows in them what the guest has set meanwhile, and restoring that would have KVM write
+ * into the RAM of the guest after a reset. */
+VcpuState *vcpu_state_save(const Kvm *kvm, int vcpu_fd, gboolean machine_wide, GError **error);
 void vcpu_state_free(VcpuState *state);
 gboolean vcpu_state_restore(const VcpuState *state, int vcpu_fd, GError **error);
 /* 32-bit protected mode at entry->eip with flat segments, interrupts off, paging off. */

@@ -269,7 +269,7 @@ Vcpu *vcpu_new(const Kvm *kvm, const VcpuConfig *config, GError **error)
     if (!cpuid_set(kvm, vcpu->fd, config->index, &config->topology, error)) {
         return NULL;
     }
-    vcpu->power_on = vcpu_state_save(kvm, vcpu->fd, error);
+    vcpu->power_on = vcpu_state_save(kvm, vcpu->fd, config->index == 0, error);
     if (!vcpu->power_on) {
         return NULL;
     }

@@ -15,7 +15,8 @@ EXTRA_DIST += tests/program/vmm_monitor.py \
 	tests/program/vmm-options.test \
 	tests/program/vmm-probe.test \
 	tests/program/vmm-qmp.test \
-	tests/program/vmm-terminal.test
+	tests/program/vmm-terminal.test \
+	tests/program/vmm-vcpus.test
 
 # virt-what: each .case describes a root and what is to be found in it.
 EXTRA_DIST += tests/program/virt_what_roots.py tests/program/virt-what-fetch tests/program/virt-what \

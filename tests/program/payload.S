@@ -5,11 +5,14 @@
  *
  *   c  prints its command line            r  resets by port 0xcf9       t  resets by a triple fault
  *   p  powers off (S5)                    h  halts for ever             x  runs fxrstor and xrstor, says "x ok"
- *   b  waits for the power button and says "button"                     any other byte is echoed
+ *   b  waits for the power button and says "button"                     m  says "whole" if a mark in the image is as it was loaded, else "broken"
+ *   w  has KVM write its wall clock over the mark, says "w ok"          any other byte is echoed
  */
         .set    COM1, 0x3f8
         .set    PM1_EVENT, 0x600
         .set    PM1_CONTROL, 0x604
+        .set    MARK, 0x6b72616d
+        .set    MSR_KVM_WALL_CLOCK_NEW, 0x4b564d00
 
         .section .note.pvh, "a", @note
         .balign 4
@@ -38,6 +41,10 @@ next:   call    read_byte
         je      extended
         cmp     $'b', %al
         je      button
+        cmp     $'m', %al
+        je      say_mark
+        cmp     $'w', %al
+        je      wall_clock
         call    write_byte
         jmp     next
 
@@ -86,6 +93,23 @@ extended:
         call    print
         jmp     next
 
+say_mark:
+        mov     $whole, %esi
+        cmpl    $MARK, mark
+        je      1f
+        mov     $broken, %esi
+1:      call    print
+        jmp     next
+
+wall_clock:
+        mov     $MSR_KVM_WALL_CLOCK_NEW, %ecx
+        mov     $mark, %eax
+        xor     %edx, %edx
+        wrmsr
+        mov     $wall_clock_ok, %esi
+        call    print
+        jmp     next
+
 button: mov     $PM1_EVENT, %dx
         in      %dx, %ax
         test    $0x100, %ax
@@ -129,12 +153,20 @@ greeting:
         .asciz  "payload up\n"
 extended_ok:
         .asciz  "x ok\n"
+whole:  .asciz  "whole\n"
+broken: .asciz  "broken\n"
+wall_clock_ok:
+        .asciz  "w ok\n"
 button_text:
         .asciz  "button\n"
 newline:
         .asciz  "\n"
 no_idt: .word   0
         .long   0
+
+        .data
+        .balign 4
+mark:   .long   MARK, 0, 0                      /* the size of struct pvclock_wall_clock */
 
         .bss
         .balign 64

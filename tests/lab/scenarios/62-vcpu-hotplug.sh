@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vCPUs come and go: plugged by device_add, put online by the guest, taken back by device_del, again and again.
+# vCPUs come and go: plugged by device_add, put online by the guest, taken back by device_del; a reset with one that was
+# plugged.
 CPUS=1,maxcpus=4
 booted a
 qmp_channel events a
@@ -31,3 +32,14 @@ while [ $((round += 1)) -le 2 ]; do
     is "one processor is left" "$(processors)" 1
 done
 is "the first vCPU cannot go" "$(qmp a device_del id=vcpu0 2>&1 | grep -c 'not found')" 1
+
+channel_mark events
+need "one is plugged for the reset" plug 2
+need "…and taken up" channel_wait events 20 'ACPI_DEVICE_OST.*"device": "vcpu2".*"status": 0'
+resets=0
+while [ $((resets += 1)) -le "${ROUNDS:-1}" ]; do
+    qmp a system_reset
+    need "reset $resets: it comes up again" wait_for $BOOT_LIMIT user_space_up a $((resets + 1))
+    need "…and the agent answers" agent_answers a
+    is "…with the plugged one among its processors" "$(guest_run a nproc)" 2
+done

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 300
 # vmctl vcpus takes a guest under load from one processor to eight and back, and says when the guest refuses.
-ROUNDS=1
 CPUS=1,maxcpus=8
 booted a
 agent a guest-exec path=/bin/sh 'arg:=["-c", "for i in 1 2 3; do while :; do :; done & done"]' >/dev/null
 round=0
-while [ $((round += 1)) -le $ROUNDS ]; do
+while [ $((round += 1)) -le "${ROUNDS:-1}" ]; do
     need "round $round: eight" timeout 60 vmctl vcpus a 8
     is "…are online" "$(guest_run a nproc)" 8
     is "…each with a timer that runs" "$(guest_run a 'for c in 0 1 2 3 4 5 6 7; do taskset -c $c usleep 1000 && echo tick; done' | grep -c tick)" 8
