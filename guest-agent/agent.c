@@ -1,19 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "guest-agent/agent.h"
 
+#include <stdio.h>
+
 static const Command *const TABLES[] = {
     COMMANDS_SYNC, COMMANDS_OS,    COMMANDS_CPU, COMMANDS_FILE,
     COMMANDS_EXEC, COMMANDS_POWER, COMMANDS_NET, NULL,
 };
 
-Agent *agent_new(const char *state_dir)
+static gboolean is_listed(char **names, const char *name)
+{
+    return names && g_strv_contains((const char *const *)names, name);
+}
+
+/* What -b and -a leave. */
+static void filter_commands(Agent *agent)
+{
+    const Options *options = agent->options;
+    g_auto(GStrv) blocked = options->block_rpcs ? g_strsplit(options->block_rpcs, ",", -1) : NULL;
+    g_auto(GStrv) allowed = options->allow_rpcs ? g_strsplit(options->allow_rpcs, ",", -1) : NULL;
+    for (const Command *const *table = TABLES; *table; table++) {
+        for (const Command *command = *table; command->name; command++) {
+            if (is_listed(blocked, command->name) || (allowed && !is_listed(allowed, command->name)))
+                command_server_set_enabled(agent->server, command->name, FALSE, NULL);
+        }
+    }
+}
+
+void agent_list_commands(void)
+{
+    for (const Command *const *table = TABLES; *table; table++) {
+        for (const Command *command = *table; command->name; command++)
+            puts(command->name);
+    }
+}
+
+Agent *agent_new(const Options *options)
 {
     Agent *agent = g_new0(Agent, 1);
+    agent->options = options;
     agent->server = command_server_new(COMMAND_DIALECT_AGENT, TABLES, agent);
+    JsonStreamLimits limits = JSON_STREAM_DEFAULT_LIMITS;
+    limits.max_bytes = (gsize)options->message_bytes;
+    command_server_set_limits(agent->server, &limits);
     agent->worker = worker_new();
     agent->audit = audit_new();
-    agent->files = agent_files_new(agent, state_dir);
+    agent->files = agent_files_new(agent, options->state_dir);
     agent->exec = agent_exec_new(agent);
+    filter_commands(agent);
     return agent;
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "guest-agent/audit.h"
+#include "guest-agent/options.h"
 #include "guest-agent/worker.h"
 #include "lib/command.h"
 
@@ -15,6 +16,7 @@ typedef struct AgentFiles AgentFiles; /* commands-file.c */
 typedef struct AgentExec AgentExec;   /* commands-exec.c */
 
 typedef struct Agent {
+    const Options *options;
     CommandServer *server;
     Worker *worker;
     Audit *audit;
@@ -30,9 +32,11 @@ extern const Command COMMANDS_EXEC[];  /* guest-exec, -exec-status */
 extern const Command COMMANDS_POWER[]; /* guest-shutdown */
 extern const Command COMMANDS_NET[];   /* guest-network-get-interfaces */
 
-/* state_dir: where the file handle counter is kept over restarts; a folder that cannot be written costs only
- * that. */
-Agent *agent_new(const char *state_dir);
+/* options: borrowed for as long as the agent lives. A state folder that cannot be written costs only what is
+ * kept there (the file handle counter). */
+Agent *agent_new(const Options *options);
+/* Prints the names of all commands on standard output, one a line. */
+void agent_list_commands(void);
 /* After the transport has stopped. FALSE if work in threads is still running, see worker_free(). */
 gboolean agent_free(Agent *agent);
 

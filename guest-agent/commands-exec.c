@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define CAPTURE_MAX ((gsize)16 << 20) /* bytes kept of each stream, the protocol's own limit */
 /* Ended processes that nobody asks about are forgotten, the oldest first, above: */
 #define ENDED_MAX       256
 #define ENDED_BYTES_MAX ((gsize)256 << 20)
@@ -153,7 +152,7 @@ static void guest_exec(CommandCall *call, JsonObject *arguments, gpointer data)
         .env = command_has(arguments, "env") ? (const char *const *)env->pdata : NULL,
         .input = input,
         .output = read_output(arguments),
-        .limit = CAPTURE_MAX,
+        .limit = (gsize)agent->options->exec_output_bytes,
     };
     Process *process = g_new0(Process, 1);
     process->exec = exec;

@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HANDLES_MAX   512                /* open at a time; below the usual 1,024 descriptors a process */
 #define COUNT_MAX     (48 * 1024 * 1024) /* bytes a read, guest-file-read's own limit */
 #define COUNT_DEFAULT 4096
 #define PIECE         (192 * 1024) /* bytes read and encoded at a time, a multiple of 3 */
@@ -219,8 +218,9 @@ static void guest_file_open(CommandCall *call, JsonObject *arguments, gpointer d
         command_call_fail(call, "invalid file open mode '%s'", mode);
         return;
     }
-    if (g_hash_table_size(files->open) + files->opening >= HANDLES_MAX) {
-        command_call_fail(call, "too many open files: %d handles are the most", HANDLES_MAX);
+    gint64 most = files->agent->options->file_handles;
+    if (g_hash_table_size(files->open) + files->opening >= most) {
+        command_call_fail(call, "too many open files: %" G_GINT64_FORMAT " handles are the most", most);
         return;
     }
     FileWork *work = work_new(call, files, open_run, open_answer);

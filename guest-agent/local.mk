@@ -8,7 +8,7 @@ guest_agent_guest_agent_LDADD = guest-agent/libguestagent.a lib/libvirtsuite.a $
 
 # All but main(), so that unit tests can link it.
 guest_agent_libguestagent_a_SOURCES = \
-	guest-agent/options.c guest-agent/options.h \
+	guest-agent/options.c guest-agent/options-file.c guest-agent/options.h \
 	guest-agent/daemon.c guest-agent/daemon.h \
 	guest-agent/transport.c guest-agent/transport.h \
 	guest-agent/transport-virtio.c guest-agent/port.c guest-agent/port.h \

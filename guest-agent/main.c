@@ -41,7 +41,7 @@ static void on_transport_failed(GError *error, gpointer user_data)
 /* Serves until a signal comes. */
 static void serve(Program *program, Daemon *daemon, const Options *options)
 {
-    Agent *agent = agent_new(options->state_dir);
+    Agent *agent = agent_new(options);
     TransportHost host = {agent->server, on_transport_failed, program};
     GError *error = NULL;
     program->loop = g_main_loop_new(NULL, FALSE);
@@ -90,6 +90,8 @@ int main(int argc, char **argv)
     OptionsResult result = options_parse(&options, argc, argv);
     if (result == OPTIONS_RUN)
         status = run(&options);
+    else if (result == OPTIONS_LIST_COMMANDS)
+        agent_list_commands();
     else if (result == OPTIONS_BAD)
         status = EXIT_FAILURE;
     options_clear(&options);

@@ -21,6 +21,7 @@ struct CommandServer {
     GHashTable *by_name; /* borrowed from entries */
     gpointer data;
     gboolean frozen;
+    JsonStreamLimits limits;
 };
 
 struct CommandSession {
@@ -63,6 +64,7 @@ CommandServer *command_server_new(CommandDialect dialect, const Command *const *
     server->entries = g_ptr_array_new_with_free_func(entry_free);
     server->by_name = g_hash_table_new(g_str_hash, g_str_equal);
     server->data = data;
+    server->limits = JSON_STREAM_DEFAULT_LIMITS;
     for (; *tables; tables++) {
         for (const Command *command = *tables; command->name; command++) {
             Entry *entry = g_new0(Entry, 1);
@@ -101,7 +103,8 @@ static Entry *find_entry(CommandServer *server, const char *name)
 
 static gboolean entry_is_enabled(const CommandServer *server, const Entry *entry)
 {
-    return !entry->disabled && (!server->frozen || (entry->command->flags & COMMAND_WHEN_FROZEN));
+    /* as with qemu-ga, being frozen comes before every list: who froze must be able to thaw */
+    return server->frozen ? (entry->command->flags & COMMAND_WHEN_FROZEN) != 0 : !entry->disabled;
 }
 
 const Command *command_server_find(CommandServer *server, const char *name)
@@ -137,6 +140,11 @@ gboolean command_server_set_enabled(CommandServer *server, const char *name, gbo
 void command_server_set_frozen(CommandServer *server, gboolean frozen)
 {
     server->frozen = frozen;
+}
+
+void command_server_set_limits(CommandServer *server, const JsonStreamLimits *limits)
+{
+    server->limits = limits ? *limits : JSON_STREAM_DEFAULT_LIMITS;
 }
 
 gboolean command_server_is_enabled(CommandServer *server, const Command *command)
@@ -464,7 +472,7 @@ CommandSession *command_session_new(CommandServer *server, CommandWriteFunc writ
     session->server = server;
     session->write = write;
     session->user_data = user_data;
-    session->stream = json_stream_new(NULL, on_value, session);
+    session->stream = json_stream_new(&server->limits, on_value, session);
     json_stream_set_first_name(session->stream, "execute");
     session->calls = g_hash_table_new(NULL, NULL);
     if (greeting) {

@@ -92,8 +92,10 @@ void command_server_foreach(CommandServer *server, CommandVisitor func, gpointer
 /* Disables or enables by name ("Command x has been disabled: reason"); FALSE if there is no such command. */
 gboolean command_server_set_enabled(CommandServer *server, const char *name, gboolean enabled,
                                     const char *reason);
-/* While frozen only COMMAND_WHEN_FROZEN rows are enabled. */
+/* While frozen the COMMAND_WHEN_FROZEN rows are enabled, even if they were disabled, and no others. */
 void command_server_set_frozen(CommandServer *server, gboolean frozen);
+/* Of sessions made from now on; NULL: the default ones. */
+void command_server_set_limits(CommandServer *server, const JsonStreamLimits *limits);
 gboolean command_server_is_enabled(CommandServer *server, const Command *command);
 
 /* ---- session: one peer ---- */

@@ -36,6 +36,7 @@ tests_program_block_io_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_L
 
 EXTRA_DIST += tests/program/agent_under_test.py \
 	tests/program/agent-commands.test \
+	tests/program/agent-config.test \
 	tests/program/agent-exec.test \
 	tests/program/agent-file.test \
 	tests/program/agent-port.test \
