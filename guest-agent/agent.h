@@ -24,13 +24,20 @@ typedef struct Agent {
     AgentExec *exec;
 } Agent;
 
-extern const Command COMMANDS_SYNC[];  /* guest-sync, -sync-delimited, -ping, -info */
-extern const Command COMMANDS_OS[];    /* guest-get-osinfo, -host-name, -time */
-extern const Command COMMANDS_CPU[];   /* guest-get-vcpus, -set-vcpus */
-extern const Command COMMANDS_FILE[];  /* guest-file-* */
-extern const Command COMMANDS_EXEC[];  /* guest-exec, -exec-status */
-extern const Command COMMANDS_POWER[]; /* guest-shutdown */
-extern const Command COMMANDS_NET[];   /* guest-network-get-interfaces */
+extern const Command COMMANDS_SYNC[];    /* guest-sync, -sync-delimited, -ping, -info */
+extern const Command COMMANDS_OS[];      /* guest-get-osinfo, -host-name */
+extern const Command COMMANDS_TIME[];    /* guest-get-time, guest-set-time, guest-get-timezone */
+extern const Command COMMANDS_CPU[];     /* guest-get-vcpus, -set-vcpus */
+extern const Command COMMANDS_MEMORY[];  /* guest-get-memory-blocks, -set-, guest-get-memory-block-info */
+extern const Command COMMANDS_STATS[];   /* guest-get-load, -cpustats, -diskstats */
+extern const Command COMMANDS_DISK[];    /* guest-get-disks, -fsinfo */
+extern const Command COMMANDS_USER[];    /* guest-get-users, guest-set-user-password */
+extern const Command COMMANDS_SSH[];     /* guest-ssh-*-authorized-keys */
+extern const Command COMMANDS_FILE[];    /* guest-file-* */
+extern const Command COMMANDS_EXEC[];    /* guest-exec, -exec-status */
+extern const Command COMMANDS_POWER[];   /* guest-shutdown */
+extern const Command COMMANDS_SUSPEND[]; /* guest-suspend-* */
+extern const Command COMMANDS_NET[];     /* guest-network-get-interfaces, -route */
 
 /* options: borrowed for as long as the agent lives. A state folder that cannot be written costs only what is
  * kept there (the file handle counter). */

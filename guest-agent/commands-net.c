@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* guest-network-get-interfaces: names, hardware and IP addresses, counters. */
+/* guest-network-get-interfaces, guest-network-get-route: names, addresses, counters; where packets go. */
 #include "guest-agent/agent.h"
+#include "guest-agent/kernel-stats.h"
+#include "guest-agent/text-file.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -151,7 +153,27 @@ static void guest_network_get_interfaces(CommandCall *call, JsonObject *argument
     command_call_return_array(call, interfaces);
 }
 
+/* The kernel's main tables. A guest without IPv6 lacks one of the files; without both it is an error. */
+static void guest_network_get_route(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    static const char PATH_V4[] = "/proc/net/route", PATH_V6[] = "/proc/net/ipv6_route";
+    int errnum;
+    g_autofree char *v4 = text_file_read("", PATH_V4, &errnum);
+    g_autofree char *v6 = text_file_read("", PATH_V6, NULL);
+    if (!v4 && !v6) {
+        command_call_fail(call, "open(\"%s\"): %s", PATH_V4, g_strerror(errnum));
+        return;
+    }
+    JsonArray *routes = json_array_new();
+    if (v4)
+        kernel_routes_v4(routes, v4);
+    if (v6)
+        kernel_routes_v6(routes, v6);
+    command_call_return_array(call, routes);
+}
+
 const Command COMMANDS_NET[] = {
     {"guest-network-get-interfaces", NULL, guest_network_get_interfaces, COMMAND_FLAG_NONE},
+    {"guest-network-get-route", NULL, guest_network_get_route, COMMAND_FLAG_NONE},
     {0},
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* guest-get-osinfo, guest-get-host-name, guest-get-time: what runs here, its name, its clock. */
+/* guest-get-osinfo, guest-get-host-name: what runs here, its name. */
 #include "guest-agent/agent.h"
 #include "guest-agent/os-release.h"
 
@@ -46,14 +46,8 @@ static void guest_get_host_name(CommandCall *call, JsonObject *arguments, gpoint
     command_call_return_object(call, info);
 }
 
-static void guest_get_time(CommandCall *call, JsonObject *arguments, gpointer data)
-{
-    command_call_return_int(call, g_get_real_time() * 1000); /* ns since 1970 */
-}
-
 const Command COMMANDS_OS[] = {
     {"guest-get-osinfo", NULL, guest_get_osinfo, COMMAND_FLAG_NONE},
     {"guest-get-host-name", NULL, guest_get_host_name, COMMAND_FLAG_NONE},
-    {"guest-get-time", NULL, guest_get_time, COMMAND_FLAG_NONE},
     {0},
 };

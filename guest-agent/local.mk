@@ -4,7 +4,8 @@ sbin_PROGRAMS += guest-agent/guest-agent
 noinst_LIBRARIES += guest-agent/libguestagent.a
 endif
 guest_agent_guest_agent_SOURCES = guest-agent/main.c
-guest_agent_guest_agent_LDADD = guest-agent/libguestagent.a lib/libvirtsuite.a $(BASE_LIBS)
+AGENT_LIBS = guest-agent/libguestagent.a lib/libvirtsuite.a $(UDEV_LIBS) $(BASE_LIBS)
+guest_agent_guest_agent_LDADD = $(AGENT_LIBS)
 
 # All but main(), so that unit tests can link it.
 guest_agent_libguestagent_a_SOURCES = \
@@ -21,6 +22,7 @@ guest_agent_libguestagent_a_SOURCES = \
 	guest-agent/helper.c guest-agent/helper.h \
 	guest-agent/rights.c guest-agent/rights.h \
 	guest-agent/mounts.c guest-agent/mounts.h \
+	guest-agent/text-file.c guest-agent/text-file.h \
 	guest-agent/audit.c guest-agent/audit.h \
 	guest-agent/base64.c guest-agent/base64.h \
 	guest-agent/commands-sync.c \
@@ -29,4 +31,14 @@ guest_agent_libguestagent_a_SOURCES = \
 	guest-agent/commands-file.c guest-agent/handle-counter.c guest-agent/handle-counter.h \
 	guest-agent/commands-exec.c \
 	guest-agent/commands-power.c guest-agent/power.c guest-agent/power.h \
-	guest-agent/commands-net.c
+	guest-agent/commands-suspend.c \
+	guest-agent/commands-net.c guest-agent/kernel-stats.c guest-agent/kernel-stats.h \
+	guest-agent/commands-stats.c \
+	guest-agent/commands-time.c guest-agent/rtc.c guest-agent/rtc.h \
+	guest-agent/commands-memory.c guest-agent/memory-blocks.c guest-agent/memory-blocks.h \
+	guest-agent/commands-disk.c guest-agent/disks.c guest-agent/disks.h \
+	guest-agent/disk-address.c guest-agent/disk-address.h guest-agent/disk-udev.c guest-agent/disk-udev.h \
+	guest-agent/nvme-smart.c guest-agent/nvme-smart.h \
+	guest-agent/commands-user.c \
+	guest-agent/commands-ssh.c guest-agent/ssh-keys.c guest-agent/ssh-keys.h
+guest_agent_libguestagent_a_CFLAGS = $(AM_CFLAGS) $(UDEV_CFLAGS)

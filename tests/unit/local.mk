@@ -67,7 +67,7 @@ check_PROGRAMS += tests/unit/test_agent_base64 tests/unit/test_agent_channel tes
 endif
 endif
 AGENT_TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-AGENT_TEST_LIBS = guest-agent/libguestagent.a lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
+AGENT_TEST_LIBS = $(AGENT_LIBS) $(CHECK_LIBS)
 tests_unit_test_agent_base64_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_base64_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_channel_CFLAGS = $(AGENT_TEST_CFLAGS)
