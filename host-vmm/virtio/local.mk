@@ -14,5 +14,6 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/virtio/virtio-rng.c host-vmm/virtio/virtio-rng.h \
 	host-vmm/virtio/virtio-scsi.c host-vmm/virtio/virtio-scsi.h host-vmm/virtio/virtio-scsi-private.h \
 	host-vmm/virtio/scsi-disk.c \
+	host-vmm/virtio/virtio-storage.c host-vmm/virtio/virtio-storage.h \
 	host-vmm/virtio/virtio-serial.c host-vmm/virtio/virtio-serial.h \
 	host-vmm/virtio/virtio-serial-port.c host-vmm/virtio/virtio-serial-private.h

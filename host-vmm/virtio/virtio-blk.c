@@ -4,12 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "host-vmm/block/iothread.h"
 #include "host-vmm/bus/pci-msix.h"
-#include "host-vmm/notifier.h"
-#include "host-vmm/virtio/virtio-pci.h"
+#include "host-vmm/virtio/virtio-storage.h"
 
-#define PCI_CLASS          0x010000 /* storage, SCSI: as QEMU has it */
 #define DEFAULT_QUEUE_SIZE 256
 #define MAX_QUEUES         (PCI_MSIX_MAX_VECTORS - 1)
 #define SECTOR             512u
@@ -28,92 +25,46 @@ G_STATIC_ASSERT(sizeof(Range) == RANGE_SIZE);
 typedef struct VirtioBlk VirtioBlk;
 
 typedef struct Request {
+    VirtioStorageRequest base; /* its element's segments: data only, header and status cut off */
     DriveRequest drive;
     VirtioBlk *blk;
-    VirtQueueElement *element; /* its segments: data only, header and status cut off */
     guint8 *status_byte;
-    guint queue;
     guint32 written; /* what the used ring says */
     guint8 status;
     Range *ranges; /* of a discard or zeroes: one after the other */
     guint range_count, range;
-    struct Request *next;
 } Request;
 
 struct VirtioBlk {
-    VirtioDevice virtio;
-    VirtioPci *pci;
+    VirtioStorage base;
     Drive *drive;
-    IoContext *io;
-    Notifier *cancel; /* to the io's thread: a reset waits for what is in flight */
     char *id;
     char serial[VIRTIO_BLK_ID_BYTES];
     guint32 block_size;
     gboolean write_cache; /* the state after a reset */
-
-    /* Under the lock. */
-    guint outstanding; /* taken from a ring and not given back */
-    gboolean paused;   /* with the machine: rings are not looked at */
-
-    /* The io's thread. */
-    Request *finished; /* to be given back, newest first */
-    IoDeferred answer;
 };
 
 /* ---- giving back ---- */
 
-static void request_free(Request *request)
+static void free_request(VirtioStorage *storage, VirtioStorageRequest *base)
 {
-    g_free(request->element);
+    Request *request = (Request *)base;
     g_free(request->ranges);
     g_free(request);
 }
 
+static guint32 complete(VirtioStorage *storage, VirtioStorageRequest *base)
+{
+    Request *request = (Request *)base;
+    *request->status_byte = request->status;
+    base->element->in_bytes = request->written; /* with the status again */
+    return request->written;
+}
+
 static void finish(Request *request, guint8 status)
 {
-    VirtioBlk *self = request->blk;
     request->status = status;
-    request->next = self->finished;
-    self->finished = request;
-    io_context_defer(self->io, &self->answer);
-}
-
-static void give_back(VirtioBlk *self, Request *request)
-{
-    self->outstanding--;
-    if (!self->virtio.resetting) {
-        *request->status_byte = request->status;
-        request->element->in_bytes = request->written; /* with the status again */
-        virtqueue_push(&self->virtio.queues[request->queue].ring, g_steal_pointer(&request->element),
-                       request->written);
-    }
-    request_free(request);
-}
-
-/* All that has completed at a time, with one interrupt a queue. */
-static void answer(IoDeferred *deferred)
-{
-    VirtioBlk *self = deferred->data;
-    Request *in_order = NULL;
-    guint64 queues = 0;
-    for (Request *request = g_steal_pointer(&self->finished), *next; request != NULL; request = next) {
-        next = request->next;
-        request->next = in_order;
-        in_order = request;
-    }
-    g_mutex_lock(&self->virtio.lock);
-    for (Request *request = in_order, *next; request != NULL; request = next) {
-        next = request->next;
-        queues |= 1ull << request->queue;
-        give_back(self, request);
-    }
-    for (guint i = 0; i < self->virtio.queue_count; i++) {
-        if ((queues & 1ull << i) != 0)
-            virtio_device_notify(&self->virtio, i);
-    }
-    if (self->virtio.resetting && self->outstanding == 0)
-        virtio_device_finish_reset(&self->virtio);
-    g_mutex_unlock(&self->virtio.lock);
+    virtio_storage_finish(&request->blk->base, &request->base);
 }
 
 /* ---- requests ---- */
@@ -122,7 +73,7 @@ static void next_range(Request *request);
 
 static void on_done(DriveRequest *drive, int result)
 {
-    Request *request = (Request *)drive;
+    Request *request = (Request *)((guint8 *)drive - G_STRUCT_OFFSET(Request, drive));
     if (result == 0 && ++request->range < request->range_count)
         next_range(request);
     else
@@ -133,7 +84,7 @@ static void on_done(DriveRequest *drive, int result)
 
 static guint write_flags(const VirtioBlk *self)
 {
-    return self->virtio.config[VIRTIO_BLK_CONFIG_WRITEBACK] != 0 ? 0 : BLOCK_FUA;
+    return self->base.virtio.config[VIRTIO_BLK_CONFIG_WRITEBACK] != 0 ? 0 : BLOCK_FUA;
 }
 
 static void submit(Request *request, BlockOp op, guint64 offset, guint64 length, guint flags)
@@ -166,7 +117,7 @@ static void refuse(Request *request, DriveStat stat, guint8 status)
 static void transfer(Request *request, gboolean is_write, guint64 sector)
 {
     VirtioBlk *self = request->blk;
-    VirtQueueElement *element = request->element;
+    VirtQueueElement *element = request->base.element;
     guint64 length = is_write ? element->out_bytes : element->in_bytes;
     if (!is_range(self, sector, length) || (is_write && drive_is_read_only(self->drive))) {
         refuse(request, is_write ? DRIVE_STAT_WRITE : DRIVE_STAT_READ, VIRTIO_BLK_S_IOERR);
@@ -192,7 +143,7 @@ static void begin_ranges(Request *request, gboolean zeroes)
 {
     VirtioBlk *self = request->blk;
     DriveStat stat = zeroes ? DRIVE_STAT_WRITE : DRIVE_STAT_UNMAP;
-    guint32 bytes = request->element->out_bytes;
+    guint32 bytes = request->base.element->out_bytes;
     guint count = bytes / RANGE_SIZE;
     if (count == 0 || bytes % RANGE_SIZE != 0 || count > MAX_RANGES || drive_is_read_only(self->drive)) {
         refuse(request, stat, VIRTIO_BLK_S_IOERR);
@@ -201,7 +152,7 @@ static void begin_ranges(Request *request, gboolean zeroes)
     /* A copy: the guest may change its own between check and use. */
     request->ranges = g_new(Range, count);
     request->range_count = count;
-    virtqueue_element_read(request->element, 0, request->ranges, bytes);
+    virtqueue_element_read(request->base.element, 0, request->ranges, bytes);
     for (guint i = 0; i < count; i++) {
         const Range *range = &request->ranges[i];
         /* Section 5.2.6.2: unmap is for zeroes only, no other flag is known. */
@@ -233,7 +184,7 @@ static void begin(Request *request, guint32 type, guint64 sector)
         submit(request, BLOCK_FLUSH, 0, 0, 0);
         break;
     case VIRTIO_BLK_T_GET_ID:
-        virtqueue_element_write(request->element, 0, self->serial, sizeof self->serial);
+        virtqueue_element_write(request->base.element, 0, self->serial, sizeof self->serial);
         finish(request, VIRTIO_BLK_S_OK);
         break;
     case VIRTIO_BLK_T_DISCARD:
@@ -248,23 +199,6 @@ static void begin(Request *request, guint32 type, guint64 sector)
     }
 }
 
-/* Cuts the header off the front of what the device reads. */
-static void cut_header(VirtQueueElement *element)
-{
-    guint32 rest = HEADER_SIZE;
-    element->out_bytes -= HEADER_SIZE;
-    while (rest > 0) {
-        gsize part = MIN(rest, element->out->iov_len);
-        element->out->iov_base = (guint8 *)element->out->iov_base + part;
-        element->out->iov_len -= part;
-        rest -= (guint32)part;
-        if (element->out->iov_len == 0) {
-            element->out++;
-            element->out_count--;
-        }
-    }
-}
-
 /* Cuts the status off the end of what the device writes; where it is. */
 static guint8 *cut_status(VirtQueueElement *element)
 {
@@ -276,7 +210,7 @@ static guint8 *cut_status(VirtQueueElement *element)
     return (guint8 *)last->iov_base + last->iov_len;
 }
 
-static void handle_element(VirtioBlk *self, guint queue, VirtQueueElement *element)
+static void handle_element(VirtioStorage *storage, guint queue, VirtQueueElement *element)
 {
     struct {
         guint32 type, reserved;
@@ -286,35 +220,21 @@ static void handle_element(VirtioBlk *self, guint queue, VirtQueueElement *eleme
     if (virtqueue_element_read(element, 0, &header, sizeof header) < sizeof header ||
         element->in_bytes == 0) {
         g_free(element);
-        virtio_device_fail(&self->virtio, "a request without a whole header or without room for the status");
+        virtio_device_fail(&storage->virtio,
+                           "a request without a whole header or without room for the status");
         return;
     }
     Request *request = g_new0(Request, 1);
-    request->blk = self;
-    request->queue = queue;
+    request->blk = (VirtioBlk *)storage;
     request->written = element->in_bytes;
-    request->element = element;
-    cut_header(element);
+    virtio_storage_cut(&element->out, &element->out_count, HEADER_SIZE);
+    element->out_bytes -= HEADER_SIZE;
     request->status_byte = cut_status(element);
-    self->outstanding++;
+    virtio_storage_begin(storage, &request->base, queue, element);
     begin(request, header.type, header.sector);
 }
 
 /* ---- the device ---- */
-
-static void handle_queue(VirtioDevice *device, guint index)
-{
-    VirtioBlk *self = (VirtioBlk *)device;
-    VirtQueue *ring = &device->queues[index].ring;
-    VirtQueueElement *element;
-    if (self->paused)
-        return;
-    do {
-        virtqueue_stop_kicks(ring);
-        while ((element = virtio_device_pop(device, index)) != NULL)
-            handle_element(self, index, element);
-    } while (device->running && virtqueue_want_kicks(ring));
-}
 
 static gboolean has_feature(const VirtioDevice *device, guint bit)
 {
@@ -336,115 +256,32 @@ static void write_config(VirtioDevice *device, guint64 offset, guint size, guint
         device->config[VIRTIO_BLK_CONFIG_WRITEBACK] = value & 1;
 }
 
-static gboolean quiesce(VirtioDevice *device)
-{
-    VirtioBlk *self = (VirtioBlk *)device;
-    if (self->outstanding > 0)
-        notifier_signal(self->cancel);
-    return self->outstanding == 0;
-}
-
 static void reset(VirtioDevice *device)
 {
     VirtioBlk *self = (VirtioBlk *)device;
     device->config[VIRTIO_BLK_CONFIG_WRITEBACK] = self->write_cache;
 }
 
-static const VirtioOps ops = {.start = start,
-                              .quiesce = quiesce,
-                              .reset = reset,
-                              .handle_queue = handle_queue,
-                              .write_config = write_config};
+static const VirtioOps virtio_ops = {.start = start,
+                                     .quiesce = virtio_storage_quiesce,
+                                     .reset = reset,
+                                     .handle_queue = virtio_storage_handle_queue,
+                                     .write_config = write_config};
 
-/* On the io's thread: a reset has found requests. */
-static void on_cancel(gpointer user_data)
+static void foreach_drive(VirtioStorage *storage, void (*func)(Drive *drive))
 {
-    VirtioBlk *self = user_data;
-    g_mutex_lock(&self->virtio.lock);
-    gboolean resetting = self->virtio.resetting;
-    g_mutex_unlock(&self->virtio.lock);
-    if (resetting)
-        drive_cancel(self->drive);
+    func(((VirtioBlk *)storage)->drive);
 }
 
-static gboolean is_idle(gpointer user_data)
-{
-    VirtioBlk *self = user_data;
-    g_mutex_lock(&self->virtio.lock);
-    gboolean idle = self->outstanding == 0;
-    g_mutex_unlock(&self->virtio.lock);
-    return idle;
-}
-
-static void end_requests(VirtioBlk *self)
-{
-    drive_cancel(self->drive);
-    drive_drain(self->drive);
-    io_context_wait(self->io, is_idle, self);
-}
-
-static void end_reset(gpointer user_data)
-{
-    VirtioBlk *self = user_data;
-    g_mutex_lock(&self->virtio.lock);
-    gboolean resetting = self->virtio.resetting;
-    g_mutex_unlock(&self->virtio.lock);
-    if (resetting)
-        end_requests(self);
-}
-
-static void machine_reset(Device *device)
-{
-    VirtioBlk *self = (VirtioBlk *)device;
-    virtio_pci_reset(self->pci);
-    io_context_call(self->io, end_reset, self);
-}
-
-static void set_paused(VirtioBlk *self, gboolean paused)
-{
-    g_mutex_lock(&self->virtio.lock);
-    self->paused = paused;
-    for (guint i = 0; i < self->virtio.queue_count && !paused; i++)
-        virtio_device_kick(&self->virtio, i);
-    g_mutex_unlock(&self->virtio.lock);
-}
-
-static void machine_pause(Device *device)
-{
-    VirtioBlk *self = (VirtioBlk *)device;
-    set_paused(self, TRUE);
-    drive_pause(self->drive);
-}
-
-static void machine_resume(Device *device)
-{
-    VirtioBlk *self = (VirtioBlk *)device;
-    drive_resume(self->drive);
-    set_paused(self, FALSE);
-}
-
-/* On the io's thread, for the last time. */
-static void stop(gpointer user_data)
-{
-    VirtioBlk *self = user_data;
-    for (guint i = 0; i < self->virtio.queue_count; i++) {
-        if (self->virtio.queues[i].source != NULL)
-            g_source_destroy(self->virtio.queues[i].source);
-    }
-    if (self->drive != NULL)
-        end_requests(self);
-    io_context_undefer(self->io, &self->answer);
-    g_clear_pointer(&self->cancel, notifier_free);
-}
+static const VirtioStorageOps ops = {.foreach_drive = foreach_drive,
+                                     .handle_element = handle_element,
+                                     .complete = complete,
+                                     .free_request = free_request};
 
 static void destroy(Device *device)
 {
     VirtioBlk *self = (VirtioBlk *)device;
-    if (self->virtio.queues != NULL) {
-        io_context_call(self->io, stop, self);
-        virtio_pci_free(self->pci);
-        virtio_device_clear(&self->virtio);
-    }
+    virtio_storage_clear(&self->base, NULL);
     drive_close(self->drive);
     g_free(self->id);
     g_free(self);
@@ -452,16 +289,17 @@ static void destroy(Device *device)
 
 static void put(VirtioBlk *self, guint offset, guint64 value, guint size)
 {
-    memcpy(self->virtio.config + offset, &value, size);
+    virtio_storage_put_config(&self->base, offset, value, size);
 }
 
 static void on_resized(gpointer user_data)
 {
     VirtioBlk *self = user_data;
-    g_mutex_lock(&self->virtio.lock);
+    VirtioDevice *device = &self->base.virtio;
+    g_mutex_lock(&device->lock);
     put(self, VIRTIO_BLK_CONFIG_CAPACITY, drive_length(self->drive) / SECTOR, 8);
-    virtio_device_config_changed(&self->virtio);
-    g_mutex_unlock(&self->virtio.lock);
+    virtio_device_config_changed(device);
+    g_mutex_unlock(&device->lock);
 }
 
 /* ---- creation ---- */
@@ -479,11 +317,7 @@ static gboolean parse_queues(BlkOptions *parsed, OptSet *options, GError **error
     if (queues != NULL && strcmp(queues, "auto") != 0 &&
         !optset_uint(options, "num-queues", 1, MAX_QUEUES, &parsed->queues, error))
         return FALSE;
-    if (!optset_uint(options, "queue-size", 4, VIRTQUEUE_MAX_SIZE, &parsed->queue_size, error))
-        return FALSE;
-    if ((parsed->queue_size & (parsed->queue_size - 1)) != 0)
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "'queue-size' must be a power of two");
-    return (parsed->queue_size & (parsed->queue_size - 1)) == 0;
+    return virtio_storage_queue_size(options, "queue-size", &parsed->queue_size, error);
 }
 
 static gboolean parse_block_size(OptSet *options, const char *key, guint64 *size, GError **error)
@@ -552,17 +386,6 @@ static gboolean parse(VirtioBlk *self, BlkOptions *parsed, OptSet *options, GErr
     return !scsi;
 }
 
-static gboolean find_io(VirtioBlk *self, DeviceEnv *env, OptSet *options, GError **error)
-{
-    const char *name = optset_string(options, "iothread");
-    Object *object = name != NULL ? object_set_find(env->objects, name) : NULL;
-    self->io = name == NULL ? env->io : (object != NULL ? iothread_from_object(object) : NULL);
-    if (self->io == NULL)
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "iothread=%s: there is no iothread of this id",
-                    name);
-    return self->io != NULL;
-}
-
 static void fill_config(VirtioBlk *self, const BlkOptions *parsed)
 {
     guint64 block = parsed->block_size;
@@ -611,18 +434,10 @@ static gboolean realize(VirtioBlk *self, DeviceEnv *env, const BlkOptions *parse
     for (guint i = 0; i < parsed->queues; i++)
         sizes[i] = (guint16)parsed->queue_size;
     self->block_size = (guint32)parsed->block_size;
-    self->answer = (IoDeferred){.func = answer, .data = self};
-    virtio_device_init(&self->virtio, env, "virtio-blk-pci", &ops, features_of(self, parsed), sizes,
-                       (guint)parsed->queues, VIRTIO_BLK_CONFIG_SIZE);
-    self->virtio.context = io_context_main_context(self->io);
-    self->cancel = notifier_new_in(self->virtio.context, on_cancel, self);
+    virtio_storage_init(&self->base, env, "virtio-blk-pci", &virtio_ops, &ops, features_of(self, parsed),
+                        sizes, (guint)parsed->queues, VIRTIO_BLK_CONFIG_SIZE);
     fill_config(self, parsed);
-    for (guint i = 0; i < parsed->queues; i++) {
-        if (!virtio_device_serve(&self->virtio, i, error))
-            return FALSE;
-    }
-    self->pci = virtio_pci_new(&self->virtio, VIRTIO_BLK_ID, PCI_CLASS, options, error);
-    return self->pci != NULL;
+    return virtio_storage_connect(&self->base, VIRTIO_BLK_ID, options, error);
 }
 
 static Device *create(DeviceEnv *env, OptSet *options, GError **error)
@@ -637,21 +452,18 @@ static Device *create(DeviceEnv *env, OptSet *options, GError **error)
                          .write_zeroes = TRUE,
                          .config_wce = TRUE};
     VirtioBlk *self = g_new0(VirtioBlk, 1);
-    self->virtio.device.reset = machine_reset;
-    self->virtio.device.pause = machine_pause;
-    self->virtio.device.resume = machine_resume;
-    self->virtio.device.destroy = destroy;
+    self->base.virtio.device.destroy = destroy;
     self->id = g_strdup(optset_string(options, "id"));
-    if (find_io(self, env, options, error)) {
-        DriveUser user = {.id = self->id, .context = self->io, .resized = on_resized, .user_data = self};
+    if (virtio_storage_find_io(&self->base, env, options, error)) {
+        DriveUser user = {.id = self->id, .context = self->base.io, .resized = on_resized, .user_data = self};
         self->drive = drive_open(env->drives, options, &user, error);
     }
     if (self->drive == NULL || !parse_write_cache(self, options, error) ||
         !parse(self, &parsed, options, error) || !realize(self, env, &parsed, options, error)) {
-        destroy(&self->virtio.device);
+        destroy(&self->base.virtio.device);
         return NULL;
     }
-    return &self->virtio.device;
+    return &self->base.virtio.device;
 }
 
 const DeviceType virtio_blk_pci_type = {

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <string.h>
 
-#include "host-vmm/block/iothread.h"
 #include "host-vmm/bus/pci-msix.h"
-#include "host-vmm/notifier.h"
 #include "host-vmm/virtio/virtio-scsi-private.h"
+#include "host-vmm/virtio/virtio-storage.h"
 
-#define PCI_CLASS          0x010000 /* storage, SCSI: as QEMU has it */
 #define CONTROL_QUEUE_SIZE 64
 #define DEFAULT_QUEUE_SIZE 256
 #define MAX_REQUEST_QUEUES (PCI_MSIX_MAX_VECTORS - 1 - VIRTIO_SCSI_REQUESTS)
@@ -21,16 +19,14 @@
 #define EVENT_SIZE    16u
 
 typedef struct Request {
+    VirtioStorageRequest base; /* its element's segments: data only */
     ScsiCommand command;
     VirtioScsi *scsi;
-    ScsiDevice *disk;          /* NULL: it reached none */
-    VirtQueueElement *element; /* its segments: data only */
-    struct iovec *response;    /* where the response goes: the segments that it was cut from */
+    ScsiDevice *disk;       /* NULL: it reached none */
+    struct iovec *response; /* where the response goes: the segments that it was cut from */
     guint response_count;
-    guint queue;
     guint64 id; /* the driver's tag */
     guint8 response_code;
-    struct Request *next;              /* in the list of finished ones */
     struct Request *previous, *follow; /* in the list of all */
 } Request;
 
@@ -44,25 +40,17 @@ typedef struct Tmf {
 } Tmf;
 
 struct VirtioScsi {
-    VirtioDevice virtio;
-    VirtioPci *pci;
-    IoContext *io;
-    Notifier *cancel;  /* to the io's thread: a reset waits for what is in flight */
+    VirtioStorage base;
+    Notifier *abort;   /* to the io's thread: a task management function waits for what is in flight */
     Notifier *changed; /* to the io's thread: a disk's capacity has changed */
     char *bus;
 
     /* Under the lock. */
     ScsiDevice *disks[SCSI_MAX_UNITS];
     guint disk_count;
-    guint outstanding;
     Request *requests; /* all of them */
     Tmf *tmfs;
-    gboolean paused;
     gboolean missed; /* an event found no buffer */
-
-    /* The io's thread. */
-    Request *finished;
-    IoDeferred answer;
 };
 
 VirtioScsi *virtio_scsi_find(DeviceEnv *env, const char *bus, GError **error)
@@ -81,7 +69,7 @@ VirtioScsi *virtio_scsi_find(DeviceEnv *env, const char *bus, GError **error)
 
 IoContext *virtio_scsi_io(const VirtioScsi *scsi)
 {
-    return scsi->io;
+    return scsi->base.io;
 }
 
 const char *virtio_scsi_bus(const VirtioScsi *scsi)
@@ -134,19 +122,19 @@ gboolean virtio_scsi_join(VirtioScsi *scsi, ScsiDevice *disk, int target, int lu
                     at_target, at_lun, scsi->bus);
         return FALSE;
     }
-    g_mutex_lock(&scsi->virtio.lock);
+    g_mutex_lock(&scsi->base.virtio.lock);
     disk->scsi = scsi;
     disk->target = at_target;
     disk->lun = at_lun;
     scsi->disks[scsi->disk_count++] = disk;
-    g_mutex_unlock(&scsi->virtio.lock);
+    g_mutex_unlock(&scsi->base.virtio.lock);
     return TRUE;
 }
 
 void virtio_scsi_leave(ScsiDevice *disk)
 {
     VirtioScsi *self = disk->scsi;
-    g_mutex_lock(&self->virtio.lock);
+    g_mutex_lock(&self->base.virtio.lock);
     for (guint i = 0; i < self->disk_count; i++) {
         if (self->disks[i] == disk) {
             self->disks[i] = self->disks[--self->disk_count];
@@ -154,7 +142,7 @@ void virtio_scsi_leave(ScsiDevice *disk)
         }
     }
     disk->scsi = NULL;
-    g_mutex_unlock(&self->virtio.lock);
+    g_mutex_unlock(&self->base.virtio.lock);
 }
 
 /* ---- segments ---- */
@@ -170,21 +158,6 @@ static void copy_to(const struct iovec *segments, guint count, const void *from,
     }
 }
 
-/* Cuts `bytes` off the front of a list. */
-static void cut(struct iovec **segments, guint *count, gsize bytes)
-{
-    while (bytes > 0) {
-        gsize part = MIN(bytes, (*segments)->iov_len);
-        (*segments)->iov_base = (guint8 *)(*segments)->iov_base + part;
-        (*segments)->iov_len -= part;
-        bytes -= part;
-        if ((*segments)->iov_len == 0) {
-            (*segments)++;
-            (*count)--;
-        }
-    }
-}
-
 /* ---- the life of a request ---- */
 
 static void link_request(VirtioScsi *self, Request *request)
@@ -193,7 +166,6 @@ static void link_request(VirtioScsi *self, Request *request)
     if (self->requests != NULL)
         self->requests->previous = request;
     self->requests = request;
-    self->outstanding++;
     if (request->disk != NULL)
         request->disk->outstanding++;
 }
@@ -206,14 +178,14 @@ static void unlink_request(VirtioScsi *self, Request *request)
         self->requests = request->follow;
     if (request->follow != NULL)
         request->follow->previous = request->previous;
-    self->outstanding--;
     if (request->disk != NULL)
         request->disk->outstanding--;
 }
 
-static void request_free(Request *request)
+static void free_request(VirtioStorage *storage, VirtioStorageRequest *base)
 {
-    g_free(request->element);
+    Request *request = (Request *)base;
+    unlink_request((VirtioScsi *)storage, request);
     g_free(request->response);
     g_free(request);
 }
@@ -248,12 +220,13 @@ static gboolean is_over(const VirtioScsi *self, const Tmf *tmf)
 static void answer_control(VirtioScsi *self, VirtQueueElement *element, const void *response, gsize length)
 {
     virtqueue_element_write(element, 0, response, length);
-    virtqueue_push(&self->virtio.queues[VIRTIO_SCSI_CONTROL].ring, element, (guint32)length);
-    virtio_device_notify(&self->virtio, VIRTIO_SCSI_CONTROL);
+    virtqueue_push(&self->base.virtio.queues[VIRTIO_SCSI_CONTROL].ring, element, (guint32)length);
+    virtio_device_notify(&self->base.virtio, VIRTIO_SCSI_CONTROL);
 }
 
-static void finish_tmfs(VirtioScsi *self)
+static void finish_tmfs(VirtioStorage *storage)
 {
+    VirtioScsi *self = (VirtioScsi *)storage;
     Tmf **link = &self->tmfs;
     while (*link != NULL) {
         Tmf *tmf = *link;
@@ -268,52 +241,17 @@ static void finish_tmfs(VirtioScsi *self)
     }
 }
 
-static void give_back(VirtioScsi *self, Request *request)
+static guint32 complete(VirtioStorage *storage, VirtioStorageRequest *base)
 {
-    unlink_request(self, request);
-    if (!self->virtio.resetting) {
-        VirtQueueElement *element = g_steal_pointer(&request->element);
-        put_response(request);
-        element->in_bytes += RESPONSE_HEAD + VIRTIO_SCSI_SENSE_SIZE; /* with the response again */
-        virtqueue_push(&self->virtio.queues[request->queue].ring, element, element->in_bytes);
-    }
-    request_free(request);
-}
-
-/* All that has completed at a time, with one interrupt a queue. */
-static void answer(IoDeferred *deferred)
-{
-    VirtioScsi *self = deferred->data;
-    Request *in_order = NULL;
-    guint64 queues = 0;
-    for (Request *request = g_steal_pointer(&self->finished), *next; request != NULL; request = next) {
-        next = request->next;
-        request->next = in_order;
-        in_order = request;
-    }
-    g_mutex_lock(&self->virtio.lock);
-    for (Request *request = in_order, *next; request != NULL; request = next) {
-        next = request->next;
-        queues |= 1ull << request->queue;
-        give_back(self, request);
-    }
-    for (guint i = 0; i < self->virtio.queue_count; i++) {
-        if ((queues & 1ull << i) != 0)
-            virtio_device_notify(&self->virtio, i);
-    }
-    finish_tmfs(self);
-    if (self->virtio.resetting && self->outstanding == 0)
-        virtio_device_finish_reset(&self->virtio);
-    g_mutex_unlock(&self->virtio.lock);
+    put_response((Request *)base);
+    base->element->in_bytes += RESPONSE_HEAD + VIRTIO_SCSI_SENSE_SIZE; /* with the response again */
+    return base->element->in_bytes;
 }
 
 static void on_command_done(ScsiCommand *command)
 {
-    Request *request = (Request *)command;
-    VirtioScsi *self = request->scsi;
-    request->next = self->finished;
-    self->finished = request;
-    io_context_defer(self->io, &self->answer);
+    Request *request = (Request *)((guint8 *)command - G_STRUCT_OFFSET(Request, command));
+    virtio_storage_finish(&request->scsi->base, &request->base);
 }
 
 /* The driver's 8 bytes (section 5.6.6.1): 1, the target, the LUN in SAM's form, zeroes. FALSE: another bus.
@@ -333,7 +271,7 @@ static void handle_request(VirtioScsi *self, guint queue, VirtQueueElement *elem
     if (virtqueue_element_read(element, 0, head, request_size) < request_size ||
         element->in_bytes < response_size) {
         g_free(element);
-        virtio_device_fail(&self->virtio,
+        virtio_device_fail(&self->base.virtio,
                            "a SCSI request without a whole header or without room for the response");
         return;
     }
@@ -341,18 +279,17 @@ static void handle_request(VirtioScsi *self, guint queue, VirtQueueElement *elem
     guint target, lun;
     gboolean ours = parse_lun(head, &target, &lun);
     request->scsi = self;
-    request->queue = queue;
     request->disk = ours ? disk_at(self, target, lun) : NULL;
     memcpy(&request->id, head + 8, sizeof request->id);
     /* The response's segments are kept before they are cut off the data's. */
     request->response_count = element->in_count;
     request->response = g_new(struct iovec, element->in_count);
     memcpy(request->response, element->in, element->in_count * sizeof(struct iovec));
-    cut(&element->out, &element->out_count, request_size);
+    virtio_storage_cut(&element->out, &element->out_count, request_size);
     element->out_bytes -= request_size;
-    cut(&element->in, &element->in_count, response_size);
+    virtio_storage_cut(&element->in, &element->in_count, response_size);
     element->in_bytes -= response_size;
-    request->element = element;
+    virtio_storage_begin(&self->base, &request->base, queue, element);
 
     ScsiCommand *command = &request->command;
     memcpy(command->cdb, head + REQUEST_HEAD, VIRTIO_SCSI_CDB_SIZE);
@@ -427,7 +364,7 @@ static gboolean begin_tmf(VirtioScsi *self, VirtQueueElement *element, const gui
     *waiting = tmf;
     waiting->next = self->tmfs;
     self->tmfs = waiting;
-    notifier_signal(self->cancel);
+    notifier_signal(self->abort);
     return TRUE;
 }
 
@@ -449,7 +386,8 @@ static void handle_control(VirtioScsi *self, VirtQueueElement *element)
         answer_control(self, element, response, sizeof response);
     } else {
         g_free(element);
-        virtio_device_fail(&self->virtio, "a SCSI control request that is not whole or of an unknown type");
+        virtio_device_fail(&self->base.virtio,
+                           "a SCSI control request that is not whole or of an unknown type");
     }
 }
 
@@ -458,7 +396,7 @@ static void handle_control(VirtioScsi *self, VirtQueueElement *element)
 static void send_change(VirtioScsi *self, const ScsiDevice *disk)
 {
     guint8 event[EVENT_SIZE] = {0};
-    VirtQueueElement *element = virtio_device_pop(&self->virtio, VIRTIO_SCSI_EVENT);
+    VirtQueueElement *element = virtio_device_pop(&self->base.virtio, VIRTIO_SCSI_EVENT);
     if (element == NULL) {
         self->missed = TRUE;
         return;
@@ -474,62 +412,51 @@ static void send_change(VirtioScsi *self, const ScsiDevice *disk)
     memcpy(event + 12, &reason, 4);
     self->missed = FALSE;
     virtqueue_element_write(element, 0, event, sizeof event);
-    virtqueue_push(&self->virtio.queues[VIRTIO_SCSI_EVENT].ring, element, sizeof event);
-    virtio_device_notify(&self->virtio, VIRTIO_SCSI_EVENT);
+    virtqueue_push(&self->base.virtio.queues[VIRTIO_SCSI_EVENT].ring, element, sizeof event);
+    virtio_device_notify(&self->base.virtio, VIRTIO_SCSI_EVENT);
 }
 
 /* On the io's thread. */
 static void on_changed(gpointer user_data)
 {
     VirtioScsi *self = user_data;
-    g_mutex_lock(&self->virtio.lock);
+    g_mutex_lock(&self->base.virtio.lock);
     for (guint i = 0; i < self->disk_count; i++) {
         ScsiDevice *disk = self->disks[i];
         if (!disk->changed)
             continue;
         disk->changed = FALSE;
         scsi_unit_capacity_changed(disk->unit);
-        if (self->virtio.running && (self->virtio.driver_features & 1ull << VIRTIO_SCSI_F_CHANGE) != 0)
+        if (self->base.virtio.running &&
+            (self->base.virtio.driver_features & 1ull << VIRTIO_SCSI_F_CHANGE) != 0)
             send_change(self, disk);
     }
-    g_mutex_unlock(&self->virtio.lock);
+    g_mutex_unlock(&self->base.virtio.lock);
 }
 
 void virtio_scsi_capacity_changed(ScsiDevice *disk)
 {
     VirtioScsi *self = disk->scsi;
-    g_mutex_lock(&self->virtio.lock);
+    g_mutex_lock(&self->base.virtio.lock);
     disk->changed = TRUE;
-    g_mutex_unlock(&self->virtio.lock);
+    g_mutex_unlock(&self->base.virtio.lock);
     notifier_signal(self->changed);
 }
 
 /* ---- the device ---- */
 
-static void handle_queue(VirtioDevice *device, guint index)
+static void handle_element(VirtioStorage *storage, guint queue, VirtQueueElement *element)
 {
-    VirtioScsi *self = (VirtioScsi *)device;
-    VirtQueue *ring = &device->queues[index].ring;
-    VirtQueueElement *element;
-    if (self->paused || index == VIRTIO_SCSI_EVENT) /* event buffers are taken when there is an event */
-        return;
-    do {
-        virtqueue_stop_kicks(ring);
-        while ((element = virtio_device_pop(device, index)) != NULL) {
-            if (index == VIRTIO_SCSI_CONTROL)
-                handle_control(self, element);
-            else
-                handle_request(self, index, element);
-        }
-    } while (device->running && virtqueue_want_kicks(ring));
+    if (queue == VIRTIO_SCSI_CONTROL)
+        handle_control((VirtioScsi *)storage, element);
+    else
+        handle_request((VirtioScsi *)storage, queue, element);
 }
 
-static gboolean quiesce(VirtioDevice *device)
+static void handle_queue(VirtioDevice *device, guint index)
 {
-    VirtioScsi *self = (VirtioScsi *)device;
-    if (self->outstanding > 0)
-        notifier_signal(self->cancel);
-    return self->outstanding == 0;
+    if (index != VIRTIO_SCSI_EVENT) /* event buffers are taken when there is an event */
+        virtio_storage_handle_queue(device, index);
 }
 
 static void reset(VirtioDevice *device)
@@ -545,114 +472,54 @@ static void reset(VirtioDevice *device)
         scsi_unit_reset(self->disks[i]->unit);
 }
 
-static const VirtioOps ops = {.quiesce = quiesce, .reset = reset, .handle_queue = handle_queue};
+static const VirtioOps virtio_ops = {
+    .quiesce = virtio_storage_quiesce, .reset = reset, .handle_queue = handle_queue};
 
-/* Calls func for each disk, without the lock: disks come and go on the main thread, which waits for this or
- * is it. */
-static void for_each_drive(VirtioScsi *self, void (*func)(Drive *drive))
+static void foreach_drive(VirtioStorage *storage, void (*func)(Drive *drive))
 {
+    VirtioScsi *self = (VirtioScsi *)storage;
     for (guint i = 0; i < self->disk_count; i++)
         func(self->disks[i]->drive);
 }
 
-/* On the io's thread: a reset, or a task management function, has found requests. */
-static void on_cancel(gpointer user_data)
+static const VirtioStorageOps ops = {.foreach_drive = foreach_drive,
+                                     .handle_element = handle_element,
+                                     .complete = complete,
+                                     .free_request = free_request,
+                                     .answered = finish_tmfs};
+
+/* On the io's thread: a task management function has found requests. */
+static void on_abort(gpointer user_data)
 {
     VirtioScsi *self = user_data;
     ScsiDevice *disks[SCSI_MAX_UNITS];
     guint count = 0;
-    g_mutex_lock(&self->virtio.lock);
+    g_mutex_lock(&self->base.virtio.lock);
     for (guint i = 0; i < self->disk_count; i++) {
-        gboolean wanted = self->virtio.resetting;
-        for (const Tmf *tmf = self->tmfs; tmf != NULL && !wanted; tmf = tmf->next)
-            wanted = tmf->disk == self->disks[i];
-        if (wanted)
+        const Tmf *tmf = self->tmfs;
+        while (tmf != NULL && tmf->disk != self->disks[i])
+            tmf = tmf->next;
+        if (tmf != NULL)
             disks[count++] = self->disks[i];
     }
-    g_mutex_unlock(&self->virtio.lock);
+    g_mutex_unlock(&self->base.virtio.lock);
     for (guint i = 0; i < count; i++)
         drive_cancel(disks[i]->drive);
 }
 
-static gboolean is_idle(gpointer user_data)
-{
-    VirtioScsi *self = user_data;
-    g_mutex_lock(&self->virtio.lock);
-    gboolean idle = self->outstanding == 0;
-    g_mutex_unlock(&self->virtio.lock);
-    return idle;
-}
-
-static void end_requests(VirtioScsi *self)
-{
-    for_each_drive(self, drive_cancel);
-    for_each_drive(self, drive_drain);
-    io_context_wait(self->io, is_idle, self);
-}
-
-static void end_reset(gpointer user_data)
-{
-    VirtioScsi *self = user_data;
-    g_mutex_lock(&self->virtio.lock);
-    gboolean resetting = self->virtio.resetting;
-    g_mutex_unlock(&self->virtio.lock);
-    if (resetting)
-        end_requests(self);
-}
-
-static void machine_reset(Device *device)
-{
-    VirtioScsi *self = (VirtioScsi *)device;
-    virtio_pci_reset(self->pci);
-    io_context_call(self->io, end_reset, self);
-}
-
-static void set_paused(VirtioScsi *self, gboolean paused)
-{
-    g_mutex_lock(&self->virtio.lock);
-    self->paused = paused;
-    for (guint i = 0; i < self->virtio.queue_count && !paused; i++)
-        virtio_device_kick(&self->virtio, i);
-    g_mutex_unlock(&self->virtio.lock);
-}
-
-static void machine_pause(Device *device)
-{
-    VirtioScsi *self = (VirtioScsi *)device;
-    set_paused(self, TRUE);
-    for_each_drive(self, drive_pause);
-}
-
-static void machine_resume(Device *device)
-{
-    VirtioScsi *self = (VirtioScsi *)device;
-    for_each_drive(self, drive_resume);
-    set_paused(self, FALSE);
-}
-
 /* On the io's thread, for the last time; the disks have gone before. */
-static void stop(gpointer user_data)
+static void stop(VirtioStorage *storage)
 {
-    VirtioScsi *self = user_data;
-    for (guint i = 0; i < self->virtio.queue_count; i++) {
-        if (self->virtio.queues[i].source != NULL)
-            g_source_destroy(self->virtio.queues[i].source);
-    }
-    end_requests(self);
-    io_context_undefer(self->io, &self->answer);
-    g_clear_pointer(&self->cancel, notifier_free);
+    VirtioScsi *self = (VirtioScsi *)storage;
+    reset(&storage->virtio);
+    g_clear_pointer(&self->abort, notifier_free);
     g_clear_pointer(&self->changed, notifier_free);
 }
 
 static void destroy(Device *device)
 {
     VirtioScsi *self = (VirtioScsi *)device;
-    if (self->virtio.queues != NULL) {
-        io_context_call(self->io, stop, self);
-        reset(&self->virtio);
-        virtio_pci_free(self->pci);
-        virtio_device_clear(&self->virtio);
-    }
+    virtio_storage_clear(&self->base, stop);
     g_free(self->bus);
     g_free(self);
 }
@@ -661,8 +528,7 @@ static void destroy(Device *device)
 
 static void put(VirtioScsi *self, guint offset, guint64 value, guint size)
 {
-    value = GUINT64_TO_LE(value);
-    memcpy(self->virtio.config + offset, &value, size);
+    virtio_storage_put_config(&self->base, offset, value, size);
 }
 
 static void fill_config(VirtioScsi *self, guint request_queues, guint queue_size)
@@ -686,41 +552,22 @@ static gboolean realize(VirtioScsi *self, DeviceEnv *env, guint request_queues, 
     guint count = VIRTIO_SCSI_REQUESTS + request_queues;
     for (guint i = VIRTIO_SCSI_REQUESTS; i < count; i++)
         sizes[i] = (guint16)queue_size;
-    self->answer = (IoDeferred){.func = answer, .data = self};
-    virtio_device_init(&self->virtio, env, "virtio-scsi-pci", &ops, 1ull << VIRTIO_SCSI_F_CHANGE, sizes,
-                       count, VIRTIO_SCSI_CONFIG_SIZE);
-    self->virtio.context = io_context_main_context(self->io);
-    self->cancel = notifier_new_in(self->virtio.context, on_cancel, self);
-    self->changed = notifier_new_in(self->virtio.context, on_changed, self);
+    virtio_storage_init(&self->base, env, "virtio-scsi-pci", &virtio_ops, &ops, 1ull << VIRTIO_SCSI_F_CHANGE,
+                        sizes, count, VIRTIO_SCSI_CONFIG_SIZE);
+    self->abort = notifier_new_in(self->base.virtio.context, on_abort, self);
+    self->changed = notifier_new_in(self->base.virtio.context, on_changed, self);
     fill_config(self, request_queues, queue_size);
-    for (guint i = 0; i < count; i++) {
-        if (!virtio_device_serve(&self->virtio, i, error))
-            return FALSE;
-    }
-    self->pci = virtio_pci_new(&self->virtio, VIRTIO_SCSI_ID, PCI_CLASS, options, error);
-    return self->pci != NULL;
+    return virtio_storage_connect(&self->base, VIRTIO_SCSI_ID, options, error);
 }
 
 static gboolean parse(VirtioScsi *self, DeviceEnv *env, OptSet *options, guint64 *queues, guint64 *queue_size,
                       GError **error)
 {
-    const char *iothread = optset_string(options, "iothread");
     const char *number = optset_string(options, "num_queues");
-    Object *object = iothread != NULL ? object_set_find(env->objects, iothread) : NULL;
-    self->io = iothread == NULL ? env->io : (object != NULL ? iothread_from_object(object) : NULL);
-    if (self->io == NULL) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "iothread=%s: there is no iothread of this id",
-                    iothread);
-        return FALSE;
-    }
-    if ((number != NULL && strcmp(number, "auto") != 0 &&
-         !optset_uint(options, "num_queues", 1, MAX_REQUEST_QUEUES, queues, error)) ||
-        !optset_uint(options, "virtqueue_size", 4, VIRTQUEUE_MAX_SIZE, queue_size, error))
-        return FALSE;
-    if ((*queue_size & (*queue_size - 1)) != 0)
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                    "'virtqueue_size' must be a power of two");
-    return (*queue_size & (*queue_size - 1)) == 0;
+    return virtio_storage_find_io(&self->base, env, options, error) &&
+           (number == NULL || strcmp(number, "auto") == 0 ||
+            optset_uint(options, "num_queues", 1, MAX_REQUEST_QUEUES, queues, error)) &&
+           virtio_storage_queue_size(options, "virtqueue_size", queue_size, error);
 }
 
 static char *bus_name(const DeviceEnv *env, OptSet *options)
@@ -740,17 +587,14 @@ static Device *create(DeviceEnv *env, OptSet *options, GError **error)
 {
     guint64 queues = CLAMP(env->vcpus, 1, MAX_REQUEST_QUEUES), queue_size = DEFAULT_QUEUE_SIZE;
     VirtioScsi *self = g_new0(VirtioScsi, 1);
-    self->virtio.device.reset = machine_reset;
-    self->virtio.device.pause = machine_pause;
-    self->virtio.device.resume = machine_resume;
-    self->virtio.device.destroy = destroy;
+    self->base.virtio.device.destroy = destroy;
     self->bus = bus_name(env, options);
     if (!parse(self, env, options, &queues, &queue_size, error) ||
         !realize(self, env, (guint)queues, (guint)queue_size, options, error)) {
-        destroy(&self->virtio.device);
+        destroy(&self->base.virtio.device);
         return NULL;
     }
-    return &self->virtio.device;
+    return &self->base.virtio.device;
 }
 
 const DeviceType virtio_scsi_pci_type = {
