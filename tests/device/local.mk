@@ -4,7 +4,7 @@ if HAVE_CHECK
 if ENABLE_HOST_VMM
 check_LIBRARIES += tests/device/libdevice.a
 check_PROGRAMS += tests/device/test_pc_board tests/device/test_uart16550 tests/device/test_virtio_rng
-check_PROGRAMS += tests/device/test_virtio_net
+check_PROGRAMS += tests/device/test_virtio_net tests/device/test_virtio_blk_life
 check_PROGRAMS += tests/device/test_io_bus tests/device/test_pci tests/device/test_virtio_scsi tests/device/test_virtio_balloon
 check_PROGRAMS += tests/device/test_hostile tests/device/test_virtio_blk tests/device/test_virtqueue tests/device/test_virtio_pci tests/device/test_virtio_serial
 endif
@@ -17,7 +17,10 @@ tests_device_test_virtio_scsi_LDADD = $(device_test_libs)
 tests_device_test_pc_board_LDADD = $(device_test_libs)
 tests_device_test_uart16550_LDADD = $(device_test_libs)
 tests_device_test_virtio_balloon_LDADD = $(device_test_libs)
+tests_device_test_virtio_blk_SOURCES = tests/device/test_virtio_blk.c tests/device/blk.c tests/device/blk.h
 tests_device_test_virtio_blk_LDADD = $(device_test_libs)
+tests_device_test_virtio_blk_life_SOURCES = tests/device/test_virtio_blk_life.c tests/device/blk.c tests/device/blk.h
+tests_device_test_virtio_blk_life_LDADD = $(device_test_libs)
 tests_device_test_virtio_net_LDADD = $(device_test_libs)
 tests_device_test_virtio_rng_LDADD = $(device_test_libs)
 tests_device_test_virtio_serial_LDADD = $(device_test_libs)
