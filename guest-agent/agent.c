@@ -6,7 +6,8 @@
 static const Command *const TABLES[] = {
     COMMANDS_SYNC,    COMMANDS_OS,   COMMANDS_TIME, COMMANDS_CPU,  COMMANDS_MEMORY,
     COMMANDS_STATS,   COMMANDS_DISK, COMMANDS_FILE, COMMANDS_EXEC, COMMANDS_POWER,
-    COMMANDS_SUSPEND, COMMANDS_NET,  COMMANDS_USER, COMMANDS_SSH,  NULL,
+    COMMANDS_SUSPEND, COMMANDS_NET,  COMMANDS_USER, COMMANDS_SSH,  COMMANDS_FREEZE,
+    COMMANDS_TRIM,    NULL,
 };
 
 static gboolean is_listed(char **names, const char *name)
@@ -48,13 +49,14 @@ Agent *agent_new(const Options *options)
     agent->audit = audit_new();
     agent->files = agent_files_new(agent, options->state_dir);
     agent->exec = agent_exec_new(agent);
+    agent->freeze = agent_freeze_new(agent);
     filter_commands(agent);
     return agent;
 }
 
 gboolean agent_free(Agent *agent)
 {
-    if (!worker_free(agent->worker))
+    if (!agent_freeze_free(agent->freeze) || !worker_free(agent->worker))
         return FALSE;
     agent_exec_free(agent->exec);
     agent_files_free(agent->files);

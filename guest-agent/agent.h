@@ -12,8 +12,9 @@
 #include "guest-agent/worker.h"
 #include "lib/command.h"
 
-typedef struct AgentFiles AgentFiles; /* commands-file.c */
-typedef struct AgentExec AgentExec;   /* commands-exec.c */
+typedef struct AgentFiles AgentFiles;   /* commands-file.c */
+typedef struct AgentExec AgentExec;     /* commands-exec.c */
+typedef struct AgentFreeze AgentFreeze; /* commands-freeze.c */
 
 typedef struct Agent {
     const Options *options;
@@ -22,6 +23,7 @@ typedef struct Agent {
     Audit *audit;
     AgentFiles *files;
     AgentExec *exec;
+    AgentFreeze *freeze;
 } Agent;
 
 extern const Command COMMANDS_SYNC[];    /* guest-sync, -sync-delimited, -ping, -info */
@@ -38,6 +40,8 @@ extern const Command COMMANDS_EXEC[];    /* guest-exec, -exec-status */
 extern const Command COMMANDS_POWER[];   /* guest-shutdown */
 extern const Command COMMANDS_SUSPEND[]; /* guest-suspend-* */
 extern const Command COMMANDS_NET[];     /* guest-network-get-interfaces, -route */
+extern const Command COMMANDS_FREEZE[];  /* guest-fsfreeze-* */
+extern const Command COMMANDS_TRIM[];    /* guest-fstrim */
 
 /* options: borrowed for as long as the agent lives. A state folder that cannot be written costs only what is
  * kept there (the file handle counter). */
@@ -57,3 +61,11 @@ AgentFiles *agent_files_new(Agent *agent, const char *state_dir);
 void agent_files_free(AgentFiles *files);
 AgentExec *agent_exec_new(Agent *agent);
 void agent_exec_free(AgentExec *exec); /* processes still running are left to themselves */
+/* Finds the mark that an agent before us has left: then all is frozen from the start. */
+AgentFreeze *agent_freeze_new(Agent *agent);
+/* FALSE, and nothing is freed, if the kernel is still at it. */
+gboolean agent_freeze_free(AgentFreeze *freeze);
+/* Calls func when no file system is frozen (any more). One func at a time: the last one given. */
+void agent_freeze_when_thawed(AgentFreeze *freeze, void (*func)(gpointer user_data), gpointer user_data);
+/* Before the agent ends: thaws what is frozen, then calls func. */
+void agent_freeze_end(AgentFreeze *freeze, void (*func)(gpointer user_data), gpointer user_data);

@@ -117,35 +117,40 @@ static gboolean go_to_background(Daemon *daemon, GError **error)
     return TRUE;
 }
 
-static gboolean make_pid_file(Daemon *daemon, GError **error)
+/* FALSE and error: it is not ours. */
+static gboolean lock_pid_file(int fd, const char *path, GError **error)
 {
-    daemon->pid_fd = open(daemon->pid_file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (daemon->pid_fd < 0)
-        return fail(error, "open pid file ", daemon->pid_file);
-    if (lockf(daemon->pid_fd, F_TLOCK, 0) < 0) {
-        if (errno == EAGAIN || errno == EACCES) {
-            g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN, "pid file %s is locked: already running",
-                        daemon->pid_file);
-            return FALSE;
-        }
-        return fail(error, "lock pid file ", daemon->pid_file);
+    if (lockf(fd, F_TLOCK, 0) < 0) {
+        if (errno != EAGAIN && errno != EACCES)
+            return fail(error, "lock pid file ", path);
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN, "pid file %s is locked: already running", path);
+        return FALSE;
     }
     g_autofree char *text = g_strdup_printf("%d\n", (int)getpid());
-    if (ftruncate(daemon->pid_fd, 0) < 0 || write(daemon->pid_fd, text, strlen(text)) != (gssize)strlen(text))
-        return fail(error, "write pid file ", daemon->pid_file);
+    if (ftruncate(fd, 0) < 0 || write(fd, text, strlen(text)) != (gssize)strlen(text))
+        return fail(error, "write pid file ", path);
     return TRUE;
 }
 
-Daemon *daemon_begin(gboolean background, const char *pid_file, GError **error)
+gboolean daemon_make_pid_file(Daemon *daemon, const char *path, GError **error)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fail(error, "open pid file ", path);
+    if (!lock_pid_file(fd, path, error)) {
+        close(fd);
+        return FALSE;
+    }
+    daemon->pid_fd = fd;
+    daemon->pid_file = g_canonicalize_filename(path, NULL);
+    return TRUE;
+}
+
+Daemon *daemon_begin(gboolean background, GError **error)
 {
     Daemon *daemon = g_new0(Daemon, 1);
     daemon->pid_fd = daemon->ready_fd = daemon->signal_fd = -1;
-    daemon->pid_file = pid_file ? g_canonicalize_filename(pid_file, NULL) : NULL;
-    if ((background && !go_to_background(daemon, error)) ||
-        (daemon->pid_file && !make_pid_file(daemon, error))) {
-        if (daemon->pid_fd >= 0)
-            close(daemon->pid_fd);
-        g_free(daemon->pid_file);
+    if (background && !go_to_background(daemon, error)) {
         g_free(daemon);
         return NULL;
     }

@@ -15,9 +15,10 @@ typedef struct Daemon Daemon;
 void daemon_prepare_process(void);
 
 /* With `background`, the process that returns is a child in a session of its own with umask 0077 in "/"; the
- * parent waits for daemon_ready() or the child's end and exits with 0 or 1. Makes and locks the pid file
- * (NULL: none). */
-Daemon *daemon_begin(gboolean background, const char *pid_file, GError **error);
+ * parent waits for daemon_ready() or the child's end and exits with 0 or 1. */
+Daemon *daemon_begin(gboolean background, GError **error);
+/* Makes and locks the pid file, once; in the background the path must be absolute. */
+gboolean daemon_make_pid_file(Daemon *daemon, const char *path, GError **error);
 /* All that could fail at the start has not: the parent may go. */
 void daemon_ready(Daemon *daemon);
 /* Calls func from the main loop when SIGTERM or SIGINT comes, or has come. */

@@ -40,5 +40,8 @@ guest_agent_libguestagent_a_SOURCES = \
 	guest-agent/disk-address.c guest-agent/disk-address.h guest-agent/disk-udev.c guest-agent/disk-udev.h \
 	guest-agent/nvme-smart.c guest-agent/nvme-smart.h \
 	guest-agent/commands-user.c \
-	guest-agent/commands-ssh.c guest-agent/ssh-keys.c guest-agent/ssh-keys.h
+	guest-agent/commands-ssh.c guest-agent/ssh-keys.c guest-agent/ssh-keys.h \
+	guest-agent/commands-freeze.c guest-agent/freezer.c guest-agent/freezer.h \
+	guest-agent/freeze-hooks.c guest-agent/freeze-hooks.h \
+	guest-agent/commands-trim.c
 guest_agent_libguestagent_a_CFLAGS = $(AM_CFLAGS) $(UDEV_CFLAGS)

@@ -239,6 +239,8 @@ static gboolean complete(Options *options, const char *program)
     if (options->daemonize) {
         make_absolute(&options->state_dir);
         make_absolute(&options->freeze_hook);
+        make_absolute(&options->log_file);
+        make_absolute(&options->pid_file);
         if (options->path[0] == '.' || strchr(options->path, '/')) /* not CID:PORT */
             make_absolute(&options->path);
     }

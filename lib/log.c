@@ -119,6 +119,25 @@ static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields,
     return G_LOG_WRITER_HANDLED;
 }
 
+gboolean log_to_file(const char *path, GError **error)
+{
+    Log *log = &the_log;
+    int fd = g_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+
+    if (fd < 0) {
+        int code = errno;
+
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(code), "cannot open log file '%s': %s", path,
+                    g_strerror(code));
+        return FALSE;
+    }
+    g_mutex_lock(&log->lock);
+    log->fd = fd;
+    log->to_file = TRUE;
+    g_mutex_unlock(&log->lock);
+    return TRUE;
+}
+
 gboolean log_open(const char *program, const char *path, LogLevel level, GError **error)
 {
     Log *log = &the_log;
@@ -126,16 +145,8 @@ gboolean log_open(const char *program, const char *path, LogLevel level, GError 
     g_return_val_if_fail(program != NULL && log->program == NULL, FALSE);
 
     log->fd = STDERR_FILENO;
-    if (path) {
-        log->fd = g_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
-        if (log->fd < 0) {
-            int code = errno;
-
-            g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(code), "cannot open log file '%s': %s",
-                        path, g_strerror(code));
-            return FALSE;
-        }
-        log->to_file = TRUE;
+    if (path && !log_to_file(path, error)) {
+        return FALSE;
     }
     log->program = g_strdup(program);
     log->level = level;

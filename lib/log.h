@@ -17,6 +17,8 @@ typedef enum {
 /* Installs the writer for this process. `path` NULL: stderr. FALSE if the file cannot be opened for appending
  * (created 0600). Call once, before threads. */
 gboolean log_open(const char *program, const char *path, LogLevel level, GError **error);
+/* From now on to the file, after a log_open() without one. FALSE: as before. */
+gboolean log_to_file(const char *path, GError **error);
 /* While paused nothing is written (file systems are frozen); lines in between are counted and the count is
  * told. */
 void log_pause(gboolean paused);

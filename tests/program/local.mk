@@ -39,6 +39,7 @@ EXTRA_DIST += tests/program/agent_under_test.py \
 	tests/program/agent-config.test \
 	tests/program/agent-exec.test \
 	tests/program/agent-file.test \
+	tests/program/agent-freeze.test \
 	tests/program/agent-port.test \
 	tests/program/agent-process.test \
 	tests/program/agent-shutdown.test \
