@@ -5,6 +5,22 @@
 
 #define FILE_MAX_BYTES (1 << 20)
 
+/* Of a value that is one word in double quotes; NULL if it is anything else. More than the shell's: \' is
+ * taken for
+ * ', as qemu-ga takes it. */
+static char *unquote_double(const char *raw)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    if (*raw++ != '"')
+        return NULL;
+    for (; *raw && *raw != '"'; raw++) {
+        if (*raw == '\\' && raw[1] && strchr("$'\"\\`", raw[1]))
+            raw++;
+        g_string_append_c(text, *raw);
+    }
+    return g_str_equal(raw, "\"") ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
+}
+
 GHashTable *os_release_parse(const char *text)
 {
     GHashTable *fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -15,7 +31,9 @@ GHashTable *os_release_parse(const char *text)
         if (**line == '#' || !equals || equals == *line)
             continue;
         const char *raw = equals + 1;
-        g_autofree char *value = *raw ? g_shell_unquote(raw, NULL) : g_strdup("");
+        g_autofree char *value = *raw ? unquote_double(raw) : g_strdup("");
+        if (!value)
+            value = g_shell_unquote(raw, NULL);
         g_hash_table_insert(fields, g_strndup(*line, (gsize)(equals - *line)),
                             g_utf8_make_valid(value ? value : raw, -1));
     }

@@ -19,7 +19,7 @@ EXTRA_DIST += tests/program/vmm_monitor.py \
 	tests/program/vmm-vcpus.test
 
 # virt-what: each .case describes a root and what is to be found in it.
-EXTRA_DIST += tests/program/virt_what_roots.py tests/program/virt-what-fetch tests/program/virt-what \
+EXTRA_DIST += tests/program/apt-private.sh tests/program/virt_what_roots.py tests/program/virt-what-fetch tests/program/virt-what \
 	tests/program/virt-what-cvm.test \
 	tests/program/virt-what-facts.test \
 	tests/program/virt-what-hostile.test \
@@ -42,6 +42,7 @@ EXTRA_DIST += tests/program/agent_under_test.py \
 	tests/program/agent-freeze.test \
 	tests/program/agent-port.test \
 	tests/program/agent-process.test \
+	tests/program/agent-qemu-tests.test tests/program/qemu-tests-fetch tests/program/qemu-tests-shim.h \
 	tests/program/agent-shutdown.test \
 	tests/program/agent-wire.test
 

@@ -63,7 +63,8 @@ if ENABLE_GUEST_AGENT
 check_PROGRAMS += tests/unit/test_agent_base64 tests/unit/test_agent_channel tests/unit/test_agent_child \
 	tests/unit/test_agent_handle_counter tests/unit/test_agent_os_release tests/unit/test_agent_peer \
 	tests/unit/test_agent_port tests/unit/test_agent_power \
-	tests/unit/test_agent_helper tests/unit/test_agent_mounts
+	tests/unit/test_agent_disks tests/unit/test_agent_helper tests/unit/test_agent_mounts \
+	tests/unit/test_agent_system
 endif
 endif
 AGENT_TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -83,6 +84,12 @@ tests_unit_test_agent_peer_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_port_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_port_LDADD = $(AGENT_TEST_LIBS)
 fake_root = tests/unit/fake-root.c tests/unit/fake-root.h
+tests_unit_test_agent_disks_SOURCES = tests/unit/test_agent_disks.c $(fake_root)
+tests_unit_test_agent_disks_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_disks_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_system_SOURCES = tests/unit/test_agent_system.c $(fake_root)
+tests_unit_test_agent_system_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_system_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_helper_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_helper_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_mounts_SOURCES = tests/unit/test_agent_mounts.c $(fake_root)

@@ -20,7 +20,9 @@ START_TEST (takes_the_shells_quoting_off) {
                                                     "B=one\\ two\n"
                                                     "C=\n"
                                                     "D=\"\"\n"
-                                                    "E=a\"b c\"'d'\n");
+                                                    "E=a\"b c\"'d'\n"
+                                                    "F=\"it\\'s \\n\"\n"
+                                                    "G=\"a\"\"b\"\n");
     expect(fields, "ID", "debian");
     expect(fields, "NAME", "Debian GNU/Linux");
     expect(fields, "VERSION", "12 (bookworm)");
@@ -29,6 +31,8 @@ START_TEST (takes_the_shells_quoting_off) {
     expect(fields, "C", "");
     expect(fields, "D", "");
     expect(fields, "E", "ab cd");
+    expect(fields, "F", "it's \\n"); /* the one thing that is qemu-ga's, not the shell's */
+    expect(fields, "G", "ab");
 }
 END_TEST
 
