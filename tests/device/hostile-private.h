@@ -13,7 +13,7 @@
 #define ARENA_SIZE    0x20000u
 #define CANARY        0x400000u
 #define CANARY_SIZE   (RIG_RAM - 0x10000u - CANARY)
-#define CANARY_BYTE   0xc5
+#define CANARY_BYTE   0xc5 /* zero where the driver may give pages back */
 #define ALIVE_BASE    0x200000u
 #define FEATURES      (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_INDIRECT_DESC | 1ull << VIRTIO_F_EVENT_IDX)
 #define SERIAL_QUEUES 8u
@@ -57,3 +57,9 @@ void hostile_disk_free(HostileDisk *disk); /* after the rig */
 /* A request, all right but for what the script makes wrong. */
 void hostile_disk_step(Hostile *self);
 void hostile_disk_check_alive(Hostile *self);
+
+void hostile_balloon_add(Hostile *self);
+/* A request with pages of the script's. */
+void hostile_balloon_step(Hostile *self);
+void hostile_balloon_peer(Hostile *self, guint what);
+void hostile_balloon_check_alive(Hostile *self);

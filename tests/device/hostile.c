@@ -80,7 +80,7 @@ static guint64 features_of(const Hostile *self)
 {
     if (self->kind == HOSTILE_SERIAL)
         return FEATURES | 1ull << VIRTIO_CONSOLE_F_MULTIPORT;
-    if (self->netdev != NULL || self->disk != NULL)
+    if (self->netdev != NULL || self->disk != NULL || self->kind == HOSTILE_BALLOON)
         return driver_offered(self->driver);
     return FEATURES;
 }
@@ -282,6 +282,10 @@ static void step_control(Hostile *self)
         hostile_disk_step(self);
         return;
     }
+    if (self->kind == HOSTILE_BALLOON) {
+        hostile_balloon_step(self);
+        return;
+    }
     if (self->netdev != NULL) {
         if (hostile_take(self, 1) % 2 == 0)
             step_send(self);
@@ -347,6 +351,8 @@ static void step_peer(Hostile *self)
     guint what = (guint)hostile_take(self, 1);
     if (self->netdev != NULL)
         step_net(self, what);
+    if (self->kind == HOSTILE_BALLOON)
+        hostile_balloon_peer(self, what);
     if (self->peer < 0)
         return;
     if (what % 2 == 0) {
@@ -386,6 +392,11 @@ void hostile_play(Hostile *self, const guint8 *script, gsize length)
     rig_settle();
 }
 
+static guint8 canary_byte(const Hostile *self)
+{
+    return self->kind == HOSTILE_BALLOON ? 0 : CANARY_BYTE;
+}
+
 Hostile *hostile_new(HostileKind kind)
 {
     Hostile *self = g_new0(Hostile, 1);
@@ -405,6 +416,8 @@ Hostile *hostile_new(HostileKind kind)
         rig_device(self->rig, "virtio-net-pci,netdev=n0");
     } else if (kind >= HOSTILE_BLK && kind <= HOSTILE_SCSI_THREAD) {
         hostile_disk_add(self);
+    } else if (kind == HOSTILE_BALLOON) {
+        hostile_balloon_add(self);
     } else {
         int pair[2];
         g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
@@ -420,7 +433,7 @@ Hostile *hostile_new(HostileKind kind)
     }
     rig_assign(self->rig);
     self->driver = driver_new(self->rig, 2, ALIVE_BASE);
-    memset(guest_memory_range(self->rig->memory, CANARY, CANARY_SIZE), CANARY_BYTE, CANARY_SIZE);
+    memset(guest_memory_range(self->rig->memory, CANARY, CANARY_SIZE), canary_byte(self), CANARY_SIZE);
     rig_settle();
     return self;
 }
@@ -429,7 +442,7 @@ void hostile_free(Hostile *self)
 {
     const guint8 *canary = guest_memory_range(self->rig->memory, CANARY, CANARY_SIZE);
     for (gsize i = 0; i < CANARY_SIZE; i++)
-        g_assert_cmphex(canary[i], ==, CANARY_BYTE);
+        g_assert_cmphex(canary[i], ==, canary_byte(self));
     if (self->peer >= 0)
         close(self->peer);
     g_free(self->driver);
@@ -477,6 +490,8 @@ void hostile_check_alive(Hostile *self)
         check_net_alive(self);
     } else if (self->disk != NULL) {
         hostile_disk_check_alive(self);
+    } else if (self->kind == HOSTILE_BALLOON) {
+        hostile_balloon_check_alive(self);
     } else if (self->kind == HOSTILE_RNG) {
         DriverQueue *queue = driver_setup_queue(driver, 0, 8);
         driver_ok(driver);

@@ -18,6 +18,7 @@ typedef enum {
     HOSTILE_BLK_THREAD, /* the same on an I/O thread */
     HOSTILE_SCSI,       /* two disks and a CD-ROM */
     HOSTILE_SCSI_THREAD,
+    HOSTILE_BALLOON, /* all of its queues */
     HOSTILE_KINDS
 } HostileKind;
 

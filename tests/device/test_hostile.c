@@ -94,6 +94,11 @@ START_TEST (scsi_on_a_thread_survives) {
 }
 END_TEST
 
+START_TEST (balloon_survives) {
+    play_all(HOSTILE_BALLOON);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("hostile");
@@ -107,6 +112,7 @@ static Suite *suite(void)
     tcase_add_test(c, blk_on_a_thread_survives);
     tcase_add_test(c, scsi_survives);
     tcase_add_test(c, scsi_on_a_thread_survives);
+    tcase_add_test(c, balloon_survives);
     suite_add_tcase(s, c);
     return s;
 }
