@@ -211,6 +211,20 @@ class Agent:
             return None
 
 
+def enter_namespaces(*kinds):
+    """Runs the calling test anew in private namespaces ("mount", "net"), if root may have them; to be called first. Gives whether
+    it is in them."""
+    if 'AGENT_TEST_INSIDE' not in os.environ:
+        options = ['--' + kind for kind in kinds] + ['--propagation', 'private']
+        able = os.geteuid() == 0 and shutil.which('unshare') and \
+            subprocess.run(['unshare', *options, 'true'], capture_output=True).returncode == 0
+        os.environ['AGENT_TEST_INSIDE'] = 'yes' if able else 'no'
+        if able:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.execvp('unshare', ['unshare', *options, sys.executable, os.path.abspath(sys.argv[0])])
+    return os.environ['AGENT_TEST_INSIDE'] == 'yes'
+
+
 def sanitized():
     """Whether the program is built with AddressSanitizer: its memory figures mean nothing then."""
     with open(PROGRAM, 'rb') as program:

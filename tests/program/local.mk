@@ -35,6 +35,8 @@ tests_program_block_io_SOURCES = tests/program/block-io.c
 tests_program_block_io_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
 
 EXTRA_DIST += tests/program/agent_under_test.py \
+	tests/program/agent-accounts.test \
+	tests/program/agent-guest.test \
 	tests/program/agent-commands.test \
 	tests/program/agent-config.test \
 	tests/program/agent-exec.test \
