@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host-vmm/cpu-set.h"
 
+/* 255 is everybody's, and what is above cannot be the destination of an I/O APIC's interrupt. */
+#define CPU_SET_LAST_APIC_ID 254u
+
 typedef struct Slot {
     Vcpu *vcpu; /* atomic: other threads ask it to pause. Once there, it stays */
     gboolean present;
@@ -37,6 +40,14 @@ CpuSet *cpu_set_new(const Kvm *kvm, const VcpuConfig *config, guint present, GEr
     if (possible > most) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
                     "-smp %u: this host's KVM takes %u vCPUs at most", possible, most);
+        return NULL;
+    }
+    guint32 last = topology_apic_id(&config->topology, possible - 1);
+    if (last > CPU_SET_LAST_APIC_ID) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                    "-smp: this arrangement of %u vCPUs needs APIC id %u, %u is the highest (cores and threads "
+                    "that are powers of two waste none)",
+                    possible, last, CPU_SET_LAST_APIC_ID);
         return NULL;
     }
     CpuSet *set = g_malloc0(sizeof(*set) + possible * sizeof(Slot));

@@ -6,12 +6,15 @@
 
 #include <gio/gio.h>
 
-#include "host-vmm/optset.h"
+#include "host-vmm/kvm/cpu-model.h"
 
 typedef struct MachineConfig {
     char *name;                     /* -name guest=; NULL: none */
     char *uuid;                     /* -uuid, canonical lower case; NULL: none */
-    guint64 memory_size;            /* -m, bytes; default 128 MiB */
+    CpuModel *cpu;                  /* -cpu; default: host */
+    guint64 memory_size;            /* -m, bytes; 0: not given (128 MiB, or what the backends make) */
+    char *memory_backend;           /* -machine memory-backend=; NULL: none */
+    gboolean memory_merge;          /* -machine mem-merge=; default TRUE */
     guint vcpus;                    /* -smp, present at the start; default 1 */
     guint sockets, cores, threads;  /* topology; product is the possible vCPUs */
     char *kernel, *initrd, *append; /* -kernel, -initrd, -append */
@@ -23,15 +26,16 @@ typedef struct MachineConfig {
     char *pidfile;
     char *log_file; /* -D; NULL: stderr */
 
-    GPtrArray *objects;  /* OptSet of each -object, in order */
-    GPtrArray *chardevs; /* OptSet of each -chardev */
+    GPtrArray *objects;   /* OptSet of each -object, in order */
+    GPtrArray *chardevs;  /* OptSet of each -chardev */
     GPtrArray *blockdevs; /* OptSet of each -blockdev */
-    GPtrArray *drives;   /* OptSet of each -drive */
-    GPtrArray *netdevs;  /* OptSet of each -netdev */
-    GPtrArray *devices;  /* OptSet of each -device */
-    GPtrArray *serials;  /* char* of each -serial */
-    GPtrArray *monitors; /* OptSet of each -mon; a -qmp X is {chardev=compat_monitorN} with X in qmps */
-    GPtrArray *qmps;     /* char* of each -qmp */
+    GPtrArray *drives;    /* OptSet of each -drive */
+    GPtrArray *netdevs;   /* OptSet of each -netdev */
+    GPtrArray *devices;   /* OptSet of each -device */
+    GPtrArray *numas;     /* OptSet of each -numa */
+    GPtrArray *serials;   /* char* of each -serial */
+    GPtrArray *monitors;  /* OptSet of each -mon; a -qmp X is {chardev=compat_monitorN} with X in qmps */
+    GPtrArray *qmps;      /* char* of each -qmp */
 } MachineConfig;
 
 void machine_config_free(MachineConfig *config);

@@ -47,6 +47,8 @@ struct Machine {
     Kvm *kvm;
     Loader *loader;
     Pc *pc;
+    Numa *numa;
+    CpuidTable *cpuid;
     KvmStats *vm_stats; /* NULL until asked for */
     CpuSet *cpus;
     gboolean ended; /* the quit function has been called */
@@ -235,6 +237,7 @@ static gboolean write_acpi_tables(Machine *machine, GError **error)
         .present_data = machine,
         .cpu_hotplug = has_cpu_hotplug(machine),
         .serial_ports = ports,
+        .numa = machine->numa,
     };
     for (guint i = 0; i < machine->env.devices->len && acpi.serial_port_count < MAX_SERIAL_PORTS; i++) {
         AcpiSerialPort *port = &ports[acpi.serial_port_count];
@@ -431,8 +434,14 @@ static void handle_requests(gpointer user_data)
 static gboolean create_vcpus(Machine *machine, GError **error)
 {
     const MachineConfig *config = machine->config;
+    CpuTopology topology = topology_of(config);
+    machine->cpuid = cpuid_table_new(machine->kvm, config->cpu, &topology, error);
+    if (!machine->cpuid) {
+        return FALSE;
+    }
     VcpuConfig vcpu_config = {
-        .topology = topology_of(config),
+        .topology = topology,
+        .cpuid = machine->cpuid,
         .ports = machine->env.ports,
         .mmio = machine->env.mmio,
         .memory = machine->env.memory,
@@ -477,7 +486,7 @@ static gboolean create_serial_ports(Machine *machine, GError **error)
     return TRUE;
 }
 
-static gboolean create_objects_and_devices(Machine *machine, GError **error)
+static gboolean create_objects(Machine *machine, GError **error)
 {
     const MachineConfig *config = machine->config;
     for (guint i = 0; i < config->objects->len; i++) {
@@ -485,6 +494,28 @@ static gboolean create_objects_and_devices(Machine *machine, GError **error)
             return FALSE;
         }
     }
+    return TRUE;
+}
+
+static gboolean create_memory(Machine *machine, GError **error)
+{
+    const MachineConfig *config = machine->config;
+    CpuTopology topology = topology_of(config);
+    NumaConfig numa = {
+        .options = config->numas,
+        .memory_size = config->memory_size,
+        .backend = config->memory_backend,
+        .merge = config->memory_merge,
+        .topology = &topology,
+        .objects = machine->env.objects,
+    };
+    machine->numa = numa_new(&numa, &machine->env.memory, error);
+    return machine->numa != NULL;
+}
+
+static gboolean create_devices(Machine *machine, GError **error)
+{
+    const MachineConfig *config = machine->config;
     for (guint i = 0; i < config->blockdevs->len; i++) {
         if (!block_set_add(machine->env.blocks, config->blockdevs->pdata[i], error)) {
             return FALSE;
@@ -533,8 +564,7 @@ static gboolean build(Machine *machine, GError **error)
     if (!machine->loader) {
         return FALSE;
     }
-    env->memory = guest_memory_new(config->memory_size, error);
-    if (!env->memory) {
+    if (!create_objects(machine, error) || !create_memory(machine, error)) {
         return FALSE;
     }
     if (config->probe && !probe_kvm(NULL, error)) {
@@ -556,7 +586,7 @@ static gboolean build(Machine *machine, GError **error)
         return FALSE;
     }
     machine->pc = pc_new(env, on_pc_request, machine, error);
-    return machine->pc && create_objects_and_devices(machine, error) && pci_bus_assign(env->pci, error) &&
+    return machine->pc && create_devices(machine, error) && pci_bus_assign(env->pci, error) &&
            create_vcpus(machine, error) && set_power_on_state(machine, error);
 }
 
@@ -608,6 +638,8 @@ void machine_free(Machine *machine)
     kvm_stats_free(machine->vm_stats);
     kvm_free(machine->kvm);
     guest_memory_free(machine->env.memory);
+    numa_free(machine->numa);
+    cpuid_table_free(machine->cpuid);
     loader_free(machine->loader);
     g_queue_clear_full(&machine->requests, request_free);
     g_mutex_clear(&machine->request_lock);
@@ -624,6 +656,11 @@ const MachineConfig *machine_config(const Machine *machine)
 DeviceEnv *machine_device_env(Machine *machine)
 {
     return &machine->env;
+}
+
+const Numa *machine_numa(const Machine *machine)
+{
+    return machine->numa;
 }
 
 MachineState machine_state(const Machine *machine)

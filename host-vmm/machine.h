@@ -9,6 +9,7 @@
 #include "host-vmm/device.h"
 #include "host-vmm/kvm/kvm-stats.h"
 #include "host-vmm/machine-config.h"
+#include "host-vmm/memory/numa.h"
 
 typedef struct Machine Machine;
 
@@ -31,6 +32,8 @@ void machine_free(Machine *machine); /* stops and joins vCPU threads */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
 
 const MachineConfig *machine_config(const Machine *machine);
+/* How RAM and vCPUs belong together; without nodes: not said. */
+const Numa *machine_numa(const Machine *machine);
 DeviceEnv *machine_device_env(Machine *machine);
 MachineState machine_state(const Machine *machine);
 

@@ -5,6 +5,7 @@
 
 #include "host-vmm/block/iothread.h"
 #include "host-vmm/block/throttle-group.h"
+#include "host-vmm/memory/memory-backend.h"
 #include "host-vmm/virtio/rng-backend.h"
 
 struct ObjectSet {
@@ -13,6 +14,9 @@ struct ObjectSet {
 
 static const ObjectType *const types[] = {
     &iothread_type,
+    &memory_backend_file_type,
+    &memory_backend_memfd_type,
+    &memory_backend_ram_type,
     &throttle_group_type,
     &rng_builtin_type,
     &rng_random_type,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * object: -object: host ends that are not byte streams, by id (rng-random, iothread, throttle-group).
+ * object: -object: host ends that are not byte streams, by id (rng-random, iothread, throttle-group), and
+ * memory.
  */
 #pragma once
 

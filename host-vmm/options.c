@@ -13,7 +13,6 @@
 #include "host-vmm/device.h"
 #include "host-vmm/object.h"
 
-#define DEFAULT_MEMORY (128ull << 20)
 #define MINIMUM_MEMORY (1ull << 20)
 #define PAGE_SIZE      4096ull
 #define MAX_VCPUS      255
@@ -30,8 +29,8 @@ struct Row {
     const char *argument; /* what --help calls it; NULL: takes none */
     gboolean (*take)(Parse *parse, const Row *row, const char *value, GError **error);
     const char *help;    /* NULL: not listed, a statement of what is so anyway */
-    gsize offset;        /* take_text, take_flag: of the member of MachineConfig */
-    const char *allowed; /* take_word: words accepted, a space between */
+    gsize offset;        /* take_text, take_flag, take_list: of the member of MachineConfig */
+    const char *allowed; /* take_word: words accepted, a space between; take_list: the implied key */
 };
 
 void machine_config_free(MachineConfig *config)
@@ -44,6 +43,8 @@ void machine_config_free(MachineConfig *config)
     g_free(config->kernel);
     g_free(config->initrd);
     g_free(config->append);
+    cpu_model_free(config->cpu);
+    g_free(config->memory_backend);
     g_free(config->pidfile);
     g_free(config->log_file);
     g_ptr_array_unref(config->objects);
@@ -52,6 +53,7 @@ void machine_config_free(MachineConfig *config)
     g_ptr_array_unref(config->drives);
     g_ptr_array_unref(config->netdevs);
     g_ptr_array_unref(config->devices);
+    g_ptr_array_unref(config->numas);
     g_ptr_array_unref(config->serials);
     g_ptr_array_unref(config->monitors);
     g_ptr_array_unref(config->qmps);
@@ -67,7 +69,8 @@ static MachineConfig *config_new(void)
 {
     MachineConfig *config = g_new0(MachineConfig, 1);
 
-    config->memory_size = DEFAULT_MEMORY;
+    config->cpu = cpu_model_new_host();
+    config->memory_merge = TRUE;
     config->vcpus = config->sockets = config->cores = config->threads = 1;
     config->probe = TRUE;
     config->objects = g_ptr_array_new_with_free_func(free_options);
@@ -76,6 +79,7 @@ static MachineConfig *config_new(void)
     config->drives = g_ptr_array_new_with_free_func(free_options);
     config->netdevs = g_ptr_array_new_with_free_func(free_options);
     config->devices = g_ptr_array_new_with_free_func(free_options);
+    config->numas = g_ptr_array_new_with_free_func(free_options);
     config->serials = g_ptr_array_new_with_free_func(g_free);
     config->monitors = g_ptr_array_new_with_free_func(free_options);
     config->qmps = g_ptr_array_new_with_free_func(g_free);
@@ -212,7 +216,7 @@ static gboolean take_uuid(Parse *parse, const Row *row, const char *value, GErro
 static gboolean take_memory(Parse *parse, const Row *row, const char *value, GError **error)
 {
     g_autoptr(OptSet) options = parse_options(row, value, "size", error);
-    guint64 size = DEFAULT_MEMORY;
+    guint64 size = 0;
 
     if (options == NULL) {
         return FALSE;
@@ -220,7 +224,8 @@ static gboolean take_memory(Parse *parse, const Row *row, const char *value, GEr
     if (optset_has(options, "slots") || optset_has(options, "maxmem")) {
         return fail(error, "-m: memory hotplug ('slots', 'maxmem') is not supported");
     }
-    if (!optset_size(options, "size", 1 << 20, &size, error) || !optset_finish(options, error)) {
+    if (!optset_need_string(options, "size", error) || !optset_size(options, "size", 1 << 20, &size, error) ||
+        !optset_finish(options, error)) {
         return FALSE;
     }
     if (size < MINIMUM_MEMORY) {
@@ -330,15 +335,20 @@ static gboolean is_pc(const char *type)
 static gboolean take_machine(Parse *parse, const Row *row, const char *value, GError **error)
 {
     static const char *const harmless[][2] = {
-        {"usb", "off"},       {"vmport", "off"}, {"smm", "off"},           {"hpet", "off"},
-        {"graphics", "off"},  {"nvdimm", "off"}, {"acpi", "on"},           {"dump-guest-core", "off"},
-        {"mem-merge", "off"}, {"pit", "on"},     {"kernel-irqchip", "on"}, {"kernel_irqchip", "on"},
+        {"usb", "off"},      {"vmport", "off"},        {"smm", "off"},           {"hpet", "off"},
+        {"graphics", "off"}, {"nvdimm", "off"},        {"acpi", "on"},           {"dump-guest-core", "off"},
+        {"pit", "on"},       {"kernel-irqchip", "on"}, {"kernel_irqchip", "on"},
     };
     g_autoptr(OptSet) options = parse_options(row, value, "type", error);
-    const char *type, *accelerator;
+    const char *type, *accelerator, *backend;
 
-    if (options == NULL) {
+    if (options == NULL || !optset_bool(options, "mem-merge", &parse->config->memory_merge, error)) {
         return FALSE;
+    }
+    backend = optset_string(options, "memory-backend");
+    if (backend != NULL) {
+        g_free(parse->config->memory_backend);
+        parse->config->memory_backend = g_strdup(backend);
     }
     type = optset_string(options, "type");
     if (type != NULL && !is_pc(type)) {
@@ -360,15 +370,14 @@ static gboolean take_machine(Parse *parse, const Row *row, const char *value, GE
 static gboolean take_cpu(Parse *parse, const Row *row, const char *value, GError **error)
 {
     g_autoptr(OptSet) options = parse_options(row, value, "model", error);
-    const char *model;
+    CpuModel *model = options != NULL ? cpu_model_new(options, error) : NULL;
 
-    if (options == NULL || (model = optset_need_string(options, "model", error)) == NULL) {
+    if (model == NULL) {
         return FALSE;
     }
-    if (strcmp(model, "host") != 0) {
-        return fail(error, "-cpu: model '%s' is not supported, only host", model);
-    }
-    return only(options, "migratable", "on", error) && optset_finish(options, error);
+    cpu_model_free(parse->config->cpu);
+    parse->config->cpu = model;
+    return TRUE;
 }
 
 static gboolean take_audiodev(Parse *parse, const Row *row, const char *value, GError **error)
@@ -397,32 +406,13 @@ static gboolean take_global(Parse *parse, const Row *row, const char *value, GEr
 
 /* ---- lists ---- */
 
-static gboolean take_chardev(Parse *parse, const Row *row, const char *value, GError **error)
+/* One more of a list of OptSets; row->allowed is the key that a first bare word has. */
+static gboolean take_list(Parse *parse, const Row *row, const char *value, GError **error)
 {
-    OptSet *options = parse_options(row, value, "backend", error);
+    OptSet *options = parse_options(row, value, row->allowed, error);
 
     if (options != NULL) {
-        g_ptr_array_add(parse->config->chardevs, options);
-    }
-    return options != NULL;
-}
-
-static gboolean take_blockdev(Parse *parse, const Row *row, const char *value, GError **error)
-{
-    OptSet *options = parse_options(row, value, "driver", error);
-
-    if (options != NULL) {
-        g_ptr_array_add(parse->config->blockdevs, options);
-    }
-    return options != NULL;
-}
-
-static gboolean take_drive(Parse *parse, const Row *row, const char *value, GError **error)
-{
-    OptSet *options = parse_options(row, value, NULL, error);
-
-    if (options != NULL) {
-        g_ptr_array_add(parse->config->drives, options);
+        g_ptr_array_add(*(GPtrArray **)((char *)parse->config + row->offset), options);
     }
     return options != NULL;
 }
@@ -491,16 +481,6 @@ static gboolean take_serial(Parse *parse, const Row *row, const char *value, GEr
     return TRUE;
 }
 
-static gboolean take_mon(Parse *parse, const Row *row, const char *value, GError **error)
-{
-    OptSet *options = parse_options(row, value, "chardev", error);
-
-    if (options != NULL) {
-        g_ptr_array_add(parse->config->monitors, options);
-    }
-    return options != NULL;
-}
-
 static gboolean take_qmp(Parse *parse, const Row *row, const char *value, GError **error)
 {
     g_autofree char *text = NULL;
@@ -541,28 +521,37 @@ static gboolean take_nodefaults(Parse *parse, const Row *row, const char *value,
 static const Row rows[] = {
     {"name", "[guest=]NAME[,debug-threads=on|off]", take_name, "the guest's name; whether threads are named"},
     {"uuid", "UUID", take_uuid, "the guest's UUID"},
-    {"machine", "pc[,KEY=VALUE...]", take_machine, "the machine (pc, pc-i440fx-N.M)"},
+    {"machine", "pc[,KEY=VALUE...]", take_machine,
+     "the machine (pc, pc-i440fx-N.M), memory-backend=ID, mem-merge=on|off"},
     {"M", "pc", take_machine, "the same"},
     {"accel", "kvm[,probe=on|off]", take_accel, "KVM; whether to try it out with a tiny guest first (on)"},
     {"enable-kvm", NULL, take_nothing, "the same as -accel kvm"},
-    {"cpu", "host", take_cpu, "the host's CPU model"},
+    {"cpu", "MODEL[,+FEATURE][,-FEATURE][,KEY=VALUE...]", take_cpu,
+     "host, or x86-64-v1 to x86-64-v4; features by QEMU's names, nested=on|off, hv-*"},
     {"m", "[size=]SIZE", take_memory, "guest memory, in MiB without a suffix K, M, G or T (128)"},
     {"smp", "[cpus=]N[,maxcpus=M][,sockets=S][,cores=C][,threads=T]", take_smp,
      "vCPUs and how they are arranged (1)"},
+    {"numa", "node|dist|cpu[,KEY=VALUE...]", take_list,
+     "which memory and vCPUs belong together, as the guest sees it", OFFSET(numas), "type"},
     {"kernel", "FILE", take_text, "Linux kernel: a bzImage, or a vmlinux with a PVH entry", OFFSET(kernel)},
     {"initrd", "FILE", take_text, "initial RAM disk", OFFSET(initrd)},
     {"append", "TEXT", take_text, "kernel command line", OFFSET(append)},
-    {"chardev", "BACKEND,id=ID[,...]", take_chardev, "character device: socket, pty, stdio, file or null"},
-    {"blockdev", "DRIVER,node-name=NAME[,...]", take_blockdev,
-     "a node of a disk image: file, host_device, raw, throttle; in JSON or with dots (file.filename=PATH)"},
-    {"drive", "file=PATH,if=virtio|none[,id=ID][,format=FORMAT][,...]", take_drive,
-     "a disk image in short, with its cache mode and throttling; if=virtio: and a virtio-blk-pci for it"},
+    {"chardev", "BACKEND,id=ID[,...]", take_list, "character device: socket, pty, stdio, file or null",
+     OFFSET(chardevs), "backend"},
+    {"blockdev", "DRIVER,node-name=NAME[,...]", take_list,
+     "a node of a disk image: file, host_device, raw, throttle; in JSON or with dots (file.filename=PATH)",
+     OFFSET(blockdevs), "driver"},
+    {"drive", "file=PATH,if=virtio|none[,id=ID][,format=FORMAT][,...]", take_list,
+     "a disk image in short, with its cache mode and throttling; if=virtio: and a virtio-blk-pci for it",
+     OFFSET(drives), NULL},
     {"device", "DRIVER[,id=ID][,...]", take_device, "a device; -device help lists them"},
     {"object", "TYPE,id=ID[,...]", take_object, "an object for devices; -object help lists them"},
-    {"netdev", "TYPE,id=ID[,...]", take_netdev, "the host end of a network card; -netdev help lists the types"},
+    {"netdev", "TYPE,id=ID[,...]", take_netdev,
+     "the host end of a network card; -netdev help lists the types"},
     {"serial", "DEV", take_serial,
      "a serial port on: unix:PATH[,server=on][,wait=off], pty, stdio, file:PATH, null, none, chardev:ID"},
-    {"mon", "[chardev=]ID,mode=control", take_mon, "a QMP monitor on a character device"},
+    {"mon", "[chardev=]ID,mode=control", take_list, "a QMP monitor on a character device", OFFSET(monitors),
+     "chardev"},
     {"qmp", "DEV", take_qmp, "a QMP monitor on a character device made as by -serial"},
     {"pidfile", "FILE", take_text, "write the process id there, and keep it locked", OFFSET(pidfile)},
     {"daemonize", NULL, take_flag, "go to the background when monitors listen and the guest is ready",

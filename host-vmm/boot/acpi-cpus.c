@@ -131,7 +131,7 @@ static void append_scan(Aml *body)
     aml_append(body, locked_method("CSCN", 0, scan, FALSE));
 }
 
-static Aml *cpu_device(const CpuTopology *topology, guint index)
+static Aml *cpu_device(const CpuTopology *topology, guint index, const Numa *numa)
 {
     char name[5];
     cpu_name(name, index);
@@ -140,6 +140,9 @@ static Aml *cpu_device(const CpuTopology *topology, guint index)
 
     Aml *body = aml_name("_HID", aml_string("ACPI0007"));
     aml_append(body, aml_name("_UID", aml_int(index)));
+    if (numa) {
+        aml_append(body, aml_name("_PXM", aml_int(numa->node_of_vcpu[index])));
+    }
     aml_append(body, aml_name("_MAT", aml_buffer(lapic->data, lapic->len)));
     g_byte_array_unref(lapic);
     Aml *status[] = {aml_int(index)};
@@ -153,7 +156,7 @@ static Aml *cpu_device(const CpuTopology *topology, guint index)
     return aml_device(name, body);
 }
 
-void acpi_append_cpus(Aml *dsdt, const CpuTopology *topology, guint count)
+void acpi_append_cpus(Aml *dsdt, const CpuTopology *topology, guint count, const Numa *numa)
 {
     Aml *body = aml_name("_HID", aml_string("ACPI0010"));
     append_registers(body);
@@ -161,7 +164,7 @@ void acpi_append_cpus(Aml *dsdt, const CpuTopology *topology, guint count)
     append_notifier(body, count);
     append_scan(body);
     for (guint i = 0; i < count; i++) {
-        aml_append(body, cpu_device(topology, i));
+        aml_append(body, cpu_device(topology, i, numa));
     }
     aml_append(dsdt, aml_scope("\\_SB_", aml_device("CPUS", body)));
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host-vmm/boot/acpi-cpus.h"
+#include "host-vmm/boot/acpi-numa.h"
 #include "host-vmm/boot/aml.h"
 #include "host-vmm/bus/pci.h"
 #include "host-vmm/hw/acpi-pm.h"
@@ -117,6 +118,12 @@ static void append32(GByteArray *table, guint32 value)
     g_byte_array_append(table, (const guint8 *)&value, sizeof(value));
 }
 
+static void append64(GByteArray *table, guint64 value)
+{
+    value = GUINT64_TO_LE(value);
+    g_byte_array_append(table, (const guint8 *)&value, sizeof(value));
+}
+
 static void append8(GByteArray *table, guint8 value)
 {
     g_byte_array_append(table, &value, 1);
@@ -192,6 +199,11 @@ static Aml *isa_device(const char *name, const char *hid, guint uid, guint16 bas
     return aml_device(name, body);
 }
 
+static gboolean has_nodes(const AcpiConfig *config)
+{
+    return config->numa && config->numa->count > 0;
+}
+
 static GByteArray *dsdt(const AcpiConfig *config)
 {
     Aml *devices = pci_host_bridge();
@@ -206,7 +218,8 @@ static GByteArray *dsdt(const AcpiConfig *config)
     aml_append(table, aml_scope("\\_SB_", devices));
     if (config->cpu_hotplug) {
         acpi_append_cpus(table, &config->topology,
-                         config->topology.sockets * config->topology.cores * config->topology.threads);
+                         config->topology.sockets * config->topology.cores * config->topology.threads,
+                         has_nodes(config) ? config->numa : NULL);
     }
     Aml *s5[] = {aml_int(ACPI_S5_TYPE), aml_int(0), aml_int(0), aml_int(0)};
     aml_append(table, aml_name("\\_S5_", aml_package(s5, G_N_ELEMENTS(s5))));
@@ -298,8 +311,15 @@ gboolean acpi_write_tables(const GuestMemory *memory, const AcpiConfig *config, 
     guint64 madt_address = place_table(&writer, madt(config));
 
     GByteArray *xsdt = new_table("XSDT", 1);
-    guint64 entries[] = {GUINT64_TO_LE(fadt_address), GUINT64_TO_LE(madt_address)};
-    g_byte_array_append(xsdt, (const guint8 *)entries, sizeof(entries));
+    append64(xsdt, fadt_address);
+    append64(xsdt, madt_address);
+    if (has_nodes(config)) {
+        GByteArray *srat = new_table("SRAT", 3), *slit = new_table("SLIT", 1);
+        acpi_append_srat(srat, config->numa, &config->topology);
+        acpi_append_slit(slit, config->numa);
+        append64(xsdt, place_table(&writer, srat));
+        append64(xsdt, place_table(&writer, slit));
+    }
     guint64 xsdt_address = place_table(&writer, xsdt);
 
     Rsdp rsdp = {.signature = "RSD PTR", .revision = 2, .length = sizeof(rsdp), .xsdt = xsdt_address};

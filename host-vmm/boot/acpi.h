@@ -6,7 +6,7 @@
 #pragma once
 
 #include "host-vmm/kvm/cpuid.h"
-#include "host-vmm/memory/guest-memory.h"
+#include "host-vmm/memory/numa.h"
 
 /* Where they lie: the BIOS area that is scanned for the RSDP (5.2.5.1). The memory map says reserved. */
 #define ACPI_TABLES_ADDRESS 0xe0000
@@ -25,6 +25,7 @@ typedef struct AcpiConfig {
     gboolean cpu_hotplug; /* vCPUs may come and go */
     const AcpiSerialPort *serial_ports;
     guint serial_port_count;
+    const Numa *numa; /* NULL or without nodes: no SRAT, no SLIT */
 } AcpiConfig;
 
 /* Writes all tables; fails if guest memory is too small for them. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/boot/acpi-cpus.c host-vmm/boot/acpi-cpus.h \
+	host-vmm/boot/acpi-numa.c host-vmm/boot/acpi-numa.h \
 	host-vmm/boot/loader.c \
 	host-vmm/boot/loader.h \
 	host-vmm/boot/loader-private.h \

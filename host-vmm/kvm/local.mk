@@ -8,6 +8,12 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/kvm/vcpu-state.c \
 	host-vmm/kvm/vcpu-state.h \
 	host-vmm/kvm/vcpu.h \
+	host-vmm/kvm/cpu-features.c \
+	host-vmm/kvm/cpu-features.h \
+	host-vmm/kvm/cpu-model.c \
+	host-vmm/kvm/cpu-model.h \
+	host-vmm/kvm/hyperv.c \
+	host-vmm/kvm/hyperv.h \
 	host-vmm/kvm/cpuid.c \
 	host-vmm/kvm/cpuid.h \
 	host-vmm/kvm/interrupts.c \

@@ -110,7 +110,9 @@ static gboolean set_up_vcpu(Probe *probe, GError **error)
     if (probe->run == MAP_FAILED) {
         return kvm_set_error(error, "cannot map a vCPU's shared page");
     }
-    if (!cpuid_set(probe->kvm, probe->vcpu_fd, 0, &topology, error)) {
+    g_autoptr(CpuModel) model = cpu_model_new_host();
+    g_autoptr(CpuidTable) table = cpuid_table_new(probe->kvm, model, &topology, error);
+    if (!table || !cpuid_set(table, probe->vcpu_fd, 0, &topology, error)) {
         return FALSE;
     }
     struct kvm_sregs sregs;

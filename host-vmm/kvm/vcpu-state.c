@@ -38,6 +38,7 @@ struct VcpuState {
     struct kvm_xcrs xcrs;
     struct kvm_mp_state mp_state;
     struct kvm_msrs *msrs; /* all that can be read, but what is_power_on_state() leaves out */
+    struct kvm_nested_state *nested; /* NULL where KVM does not nest */
 };
 
 typedef struct StateCall {
@@ -89,6 +90,18 @@ static gboolean is_machine_wide(guint32 index)
 static gboolean is_power_on_state(guint32 index, gboolean machine_wide)
 {
     return index != MSR_TSC && (machine_wide || !is_machine_wide(index));
+}
+
+/* A guest may be reset while a guest of its own runs: what KVM keeps of that goes back to none as well. */
+static struct kvm_nested_state *read_nested(const Kvm *kvm, int vcpu_fd)
+{
+    int size = kvm_capability(kvm, KVM_CAP_NESTED_STATE);
+    if (size < (int)sizeof(struct kvm_nested_state)) {
+        return NULL;
+    }
+    g_autofree struct kvm_nested_state *nested = g_malloc0((gsize)size);
+    nested->size = (guint32)size;
+    return kvm_ioctl(vcpu_fd, KVM_GET_NESTED_STATE, nested) < 0 ? NULL : g_steal_pointer(&nested);
 }
 
 /* Reads every MSR that this host's KVM keeps. Some of its list may not be readable with this CPUID: these are
@@ -154,17 +167,22 @@ VcpuState *vcpu_state_save(const Kvm *kvm, int vcpu_fd, gboolean machine_wide, G
         vcpu_state_free(state);
         return NULL;
     }
+    state->nested = read_nested(kvm, vcpu_fd);
     return state;
 }
 
 void vcpu_state_free(VcpuState *state)
 {
     g_free(state->msrs);
+    g_free(state->nested);
     g_free(state);
 }
 
 gboolean vcpu_state_restore(const VcpuState *state, int vcpu_fd, GError **error)
 {
+    if (state->nested && kvm_ioctl(vcpu_fd, KVM_SET_NESTED_STATE, state->nested) < 0) {
+        return kvm_set_error(error, "cannot reset a vCPU's nested state");
+    }
     /* First the MSRs: kvm-clock, steal time and the like must not write into RAM any more. */
     write_msrs(vcpu_fd, state->msrs);
     for (guint i = 0; i < G_N_ELEMENTS(CALLS); i++) {

@@ -11,8 +11,9 @@
 
 #include "host-vmm/kvm/vcpu-state.h"
 
-#define KICK_SIGNAL           SIGUSR1
-#define MAX_INSTRUCTION_BYTES 15 /* Intel SDM 2A, 2.3.11: the longest x86 instruction */
+#define KICK_SIGNAL                      SIGUSR1
+#define HV_STATUS_INVALID_HYPERCALL_CODE 2
+#define MAX_INSTRUCTION_BYTES            15 /* Intel SDM 2A, 2.3.11: the longest x86 instruction */
 
 struct Vcpu {
     VcpuConfig config;
@@ -165,6 +166,12 @@ static void handle_exit(Vcpu *vcpu)
         break;
     case KVM_EXIT_INTR:
         break;
+    case KVM_EXIT_HYPERV:
+        /* Its interrupt controller has moved, which only KVM has to know; nothing of ours takes messages. */
+        if (run->hyperv.type == KVM_EXIT_HYPERV_HCALL) {
+            run->hyperv.u.hcall.result = HV_STATUS_INVALID_HYPERCALL_CODE;
+        }
+        break;
     case KVM_EXIT_SHUTDOWN: /* triple fault */
         report(vcpu, VCPU_EVENT_RESET, NULL);
         break;
@@ -266,7 +273,7 @@ Vcpu *vcpu_new(const Kvm *kvm, const VcpuConfig *config, GError **error)
         kvm_set_error(error, "cannot map a vCPU's shared page");
         return NULL;
     }
-    if (!cpuid_set(kvm, vcpu->fd, config->index, &config->topology, error)) {
+    if (!cpuid_set(config->cpuid, vcpu->fd, config->index, &config->topology, error)) {
         return NULL;
     }
     vcpu->power_on = vcpu_state_save(kvm, vcpu->fd, config->index == 0, error);

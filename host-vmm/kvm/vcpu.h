@@ -26,6 +26,7 @@ typedef void (*VcpuEventFunc)(Vcpu *vcpu, VcpuEvent event, const char *text, gpo
 typedef struct VcpuConfig {
     guint index;
     CpuTopology topology;
+    const CpuidTable *cpuid;
     const char *thread_name; /* NULL: not named. Copied */
     IoBus *ports, *mmio;
     const GuestMemory *memory; /* for the instruction bytes of an error report */

@@ -2,7 +2,6 @@
 #include "host-vmm/memory/guest-memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -14,86 +13,94 @@ struct GuestMemory {
     guint64 size;
     void *reservation; /* the mapping with room for alignment */
     gsize reservation_size;
-    int fd; /* the memfd, or -1 where RAM is anonymous */
+    guint8 *ram;         /* all of it in one piece, whatever it is made of */
+    GPtrArray *backends; /* MemoryBackend*, in the order of their RAM; each a reference */
     guint region_count;
     GuestMemoryRegion regions[2];
 };
 
-/*
- * A memfd gets huge pages only where the host's shmem policy allows it, and Linux's default is "never".
- * Without huge pages a boot takes fifty times the page faults (reference figures in docs/architecture.md), so
- * there anonymous memory is the better RAM.
- */
-static gboolean shmem_gives_huge_pages(void)
+/* Overcommit is what a host of virtual machines lives on; what can never be given is refused here. */
+static gboolean check_size(guint64 size, GError **error)
 {
-    g_autofree char *policy = NULL;
-    if (!g_file_get_contents("/sys/kernel/mm/transparent_hugepage/shmem_enabled", &policy, NULL, NULL)) {
-        return FALSE;
-    }
-    return !strstr(policy, "[never]") && !strstr(policy, "[deny]");
-}
-
-GuestMemory *guest_memory_new(guint64 size, GError **error)
-{
-    g_return_val_if_fail(size > 0 && size % PAGE_SIZE_X86 == 0, NULL);
-
-    /* Overcommit is what a host of virtual machines lives on; what can never be given is refused here. */
-    guint64 host_pages = sysconf(_SC_PHYS_PAGES);
-    guint64 host_size = host_pages * (guint64)sysconf(_SC_PAGESIZE);
+    guint64 host_size = (guint64)sysconf(_SC_PHYS_PAGES) * (guint64)sysconf(_SC_PAGESIZE);
     if (size > host_size) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
                     "guest memory of %" G_GUINT64_FORMAT " MiB is more than the host has (%" G_GUINT64_FORMAT
                     " MiB)",
                     size >> 20, host_size >> 20);
-        return NULL;
+        return FALSE;
     }
+    return TRUE;
+}
 
-    GuestMemory *memory = g_new0(GuestMemory, 1);
-    memory->size = size;
-    memory->fd = -1;
-    memory->reservation_size = size + HUGE_PAGE_SIZE;
+/* Address space for all of it, begun at a multiple of the biggest page. */
+static gboolean reserve(GuestMemory *memory, GError **error)
+{
+    guint64 alignment = HUGE_PAGE_SIZE;
+    for (guint i = 0; i < memory->backends->len; i++) {
+        alignment = MAX(alignment, memory_backend_page_size(memory->backends->pdata[i]));
+    }
+    memory->reservation_size = memory->size + alignment;
     memory->reservation =
         mmap(NULL, memory->reservation_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory->reservation == MAP_FAILED) {
         memory->reservation = NULL;
-        goto fail;
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno),
+                    "cannot map %" G_GUINT64_FORMAT " MiB of guest memory: %s", memory->size >> 20,
+                    g_strerror(errno));
+        return FALSE;
     }
-    guint8 *ram = (guint8 *)(((guintptr)memory->reservation + HUGE_PAGE_SIZE - 1) & ~(HUGE_PAGE_SIZE - 1));
+    memory->ram = (guint8 *)(((guintptr)memory->reservation + alignment - 1) & ~(alignment - 1));
+    return TRUE;
+}
 
-    int flags = MAP_FIXED | MAP_NORESERVE;
-    if (shmem_gives_huge_pages()) {
-        memory->fd = memfd_create("guest-ram", MFD_CLOEXEC);
-        if (memory->fd < 0 || ftruncate(memory->fd, (off_t)size) < 0) {
-            goto fail;
+static gboolean map_backends(GuestMemory *memory, GError **error)
+{
+    guint64 offset = 0;
+    for (guint i = 0; i < memory->backends->len; i++) {
+        MemoryBackend *backend = memory->backends->pdata[i];
+        if (offset % memory_backend_page_size(backend) != 0) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                        "guest memory: the RAM before it leaves a backend with pages of %" G_GUINT64_FORMAT
+                        " KiB not aligned",
+                        memory_backend_page_size(backend) >> 10);
+            return FALSE;
         }
-        flags |= MAP_SHARED;
-    } else {
-        flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+        if (!memory_backend_map(backend, memory->ram + offset, error)) {
+            return FALSE;
+        }
+        offset += memory_backend_size(backend);
     }
-    if (mmap(ram, size, PROT_READ | PROT_WRITE, flags, memory->fd, 0) == MAP_FAILED) {
-        goto fail;
-    }
-    /* Best effort: a kernel without transparent huge pages runs the guest as well, only slower. */
-    (void)madvise(ram, size, MADV_HUGEPAGE);
-    /* A crash dump of the monitor must not hold the guest's secrets; a child must not hold its RAM. */
-    (void)madvise(ram, size, MADV_DONTDUMP);
-    (void)madvise(ram, size, MADV_DONTFORK);
+    return TRUE;
+}
 
-    guint64 low = MIN(size, GUEST_MEMORY_LOW_LIMIT);
-    memory->regions[0] = (GuestMemoryRegion){.base = 0, .size = low, .host = ram};
+GuestMemory *guest_memory_new_from(MemoryBackend *const *backends, guint count, GError **error)
+{
+    g_autoptr(GuestMemory) memory = g_new0(GuestMemory, 1);
+    memory->backends = g_ptr_array_new_with_free_func((GDestroyNotify)memory_backend_unref);
+    for (guint i = 0; i < count; i++) {
+        g_ptr_array_add(memory->backends, memory_backend_ref(backends[i]));
+        memory->size += memory_backend_size(backends[i]);
+    }
+    if (!check_size(memory->size, error) || !reserve(memory, error) || !map_backends(memory, error)) {
+        return NULL;
+    }
+    guint64 low = MIN(memory->size, GUEST_MEMORY_LOW_LIMIT);
+    memory->regions[0] = (GuestMemoryRegion){.base = 0, .size = low, .host = memory->ram};
     memory->region_count = 1;
-    if (size > low) {
-        memory->regions[1] =
-            (GuestMemoryRegion){.base = GUEST_MEMORY_HIGH_START, .size = size - low, .host = ram + low};
+    if (memory->size > low) {
+        memory->regions[1] = (GuestMemoryRegion){
+            .base = GUEST_MEMORY_HIGH_START, .size = memory->size - low, .host = memory->ram + low};
         memory->region_count = 2;
     }
-    return memory;
+    return g_steal_pointer(&memory);
+}
 
-fail:
-    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno),
-                "cannot map %" G_GUINT64_FORMAT " MiB of guest memory: %s", size >> 20, g_strerror(errno));
-    guest_memory_free(memory);
-    return NULL;
+GuestMemory *guest_memory_new(guint64 size, GError **error)
+{
+    g_return_val_if_fail(size > 0 && size % PAGE_SIZE_X86 == 0, NULL);
+    g_autoptr(MemoryBackend) backend = memory_backend_new_default(size, FALSE);
+    return guest_memory_new_from(&backend, 1, error);
 }
 
 void guest_memory_free(GuestMemory *memory)
@@ -104,9 +111,7 @@ void guest_memory_free(GuestMemory *memory)
     if (memory->reservation) {
         munmap(memory->reservation, memory->reservation_size);
     }
-    if (memory->fd >= 0) {
-        close(memory->fd);
-    }
+    g_ptr_array_unref(memory->backends);
     g_free(memory);
 }
 
@@ -164,18 +169,20 @@ gboolean guest_memory_write(const GuestMemory *memory, guint64 address, const vo
 
 gsize guest_memory_discard(const GuestMemory *memory, void *host, gsize length)
 {
-    const guint8 *ram = memory->regions[0].host;
-    guint64 offset = (guint64)((guint8 *)host - ram);
-    g_return_val_if_fail((guint8 *)host >= ram && offset <= memory->size && length <= memory->size - offset,
-                         0);
-    guint64 start = (offset + PAGE_SIZE_X86 - 1) & ~(PAGE_SIZE_X86 - 1);
-    guint64 end = (offset + length) & ~(PAGE_SIZE_X86 - 1);
-    if (start >= end) {
-        return 0;
+    guint64 offset = (guint64)((guint8 *)host - memory->ram), start = 0;
+    g_return_val_if_fail(
+        (guint8 *)host >= memory->ram && offset <= memory->size && length <= memory->size - offset, 0);
+    gsize given = 0;
+    for (guint i = 0; i < memory->backends->len && length > 0; i++) {
+        const MemoryBackend *backend = memory->backends->pdata[i];
+        guint64 size = memory_backend_size(backend);
+        if (offset - start < size) {
+            gsize part = MIN(length, size - (offset - start));
+            given += memory_backend_discard(backend, offset - start, part);
+            offset += part;
+            length -= part;
+        }
+        start += size;
     }
-    int result = memory->fd >= 0
-                     ? fallocate(memory->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
-                                 (off_t)(end - start))
-                     : madvise((guint8 *)memory->regions[0].host + start, end - start, MADV_DONTNEED);
-    return result == 0 ? end - start : 0;
+    return given;
 }

@@ -2,17 +2,17 @@
 /*
  * guest-memory: the guest's RAM, and the only way to touch it.
  *
- * RAM is mapped once, aligned and advised for huge pages: a memfd where the host gives those to shared
- * memory, else anonymous memory. Below 3 GiB it is at guest-physical 0; what is beyond goes to 4 GiB, leaving
- * the hole for PCI and the APICs. Every address and length that a guest gives is hostile: these functions
- * check them and never touch anything outside RAM.
+ * RAM is mapped once, in one piece and aligned for huge pages, whatever it is made of (memory-backend.h).
+ * Below 3 GiB it is at guest-physical 0; what is beyond goes to 4 GiB, leaving the hole for PCI and the
+ * APICs. Every address and length that a guest gives is hostile: these functions check them and never touch
+ * anything outside RAM.
  *
  * Thread-safe: the layout does not change after creation. Contents are shared with running vCPUs: read a
  * value once, then check it.
  */
 #pragma once
 
-#include <gio/gio.h>
+#include "host-vmm/memory/memory-backend.h"
 
 #define GUEST_MEMORY_LOW_LIMIT  (3ull << 30) /* RAM below the PCI hole ends here at most */
 #define GUEST_MEMORY_HIGH_START (4ull << 30) /* and goes on here */
@@ -28,6 +28,8 @@ typedef struct GuestMemoryRegion {
 /* size in bytes, a multiple of 4 KiB. Fails if it cannot be mapped or is more than the host could ever give.
  */
 GuestMemory *guest_memory_new(guint64 size, GError **error);
+/* The same of `count` backends one after the other; their sizes make its size. Each is referenced. */
+GuestMemory *guest_memory_new_from(MemoryBackend *const *backends, guint count, GError **error);
 void guest_memory_free(GuestMemory *memory);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestMemory, guest_memory_free)
 

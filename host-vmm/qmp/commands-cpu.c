@@ -6,12 +6,15 @@
 
 #include <string.h>
 
-/* QEMU's name of the type that -cpu host gives. */
-#define CPU_TYPE "host-x86_64-cpu"
-
-static JsonObject *topology_props(const MachineConfig *config, guint index)
+static JsonObject *topology_props(Machine *machine, guint index)
 {
+    const MachineConfig *config = machine_config(machine);
+    const Numa *numa = machine_numa(machine);
     JsonObject *props = json_object_new();
+
+    if (numa->count > 0) {
+        json_object_set_int_member(props, "node-id", numa->node_of_vcpu[index]);
+    }
 
     json_object_set_int_member(props, "core-id", index / config->threads % config->cores);
     json_object_set_int_member(props, "thread-id", index % config->threads);
@@ -38,7 +41,7 @@ static void query_cpus_fast(CommandCall *call, JsonObject *arguments, gpointer d
             JsonObject *info = json_object_new();
 
             json_object_set_int_member(info, "thread-id", vcpu.thread_id);
-            json_object_set_object_member(info, "props", topology_props(machine_config(machine), i));
+            json_object_set_object_member(info, "props", topology_props(machine, i));
             json_object_set_string_member(info, "qom-path", path);
             json_object_set_int_member(info, "cpu-index", i);
             json_object_set_string_member(info, "target", "x86_64");
@@ -58,22 +61,22 @@ static void query_hotpluggable_cpus(CommandCall *call, JsonObject *arguments, gp
         MachineVcpu vcpu = machine_vcpu(machine, i);
         JsonObject *info = json_object_new();
 
-        json_object_set_object_member(info, "props", topology_props(machine_config(machine), i));
+        json_object_set_object_member(info, "props", topology_props(machine, i));
         json_object_set_int_member(info, "vcpus-count", 1);
         if (vcpu.present) {
             g_autofree char *path = qmp_cpu_path(vcpu, i);
 
             json_object_set_string_member(info, "qom-path", path);
         }
-        json_object_set_string_member(info, "type", CPU_TYPE);
+        json_object_set_string_member(info, "type", cpu_model_type(machine_config(machine)->cpu));
         json_array_add_object_element(vcpus, info);
     }
     command_call_return_array(call, vcpus);
 }
 
-gboolean qmp_is_cpu_type(const char *driver)
+gboolean qmp_is_cpu_type(const Machine *machine, const char *driver)
 {
-    return strcmp(driver, CPU_TYPE) == 0;
+    return strcmp(driver, cpu_model_type(machine_config(machine)->cpu)) == 0;
 }
 
 /* One of the place's three numbers; a machine that has only one of them does not need it said. */
@@ -98,6 +101,9 @@ gboolean qmp_cpu_add(Machine *machine, OptSet *options, GError **error)
     const char *id = optset_need_string(options, "id", error);
     guint socket, core, thread;
 
+    if (machine_numa(machine)->count > 0) {
+        optset_ignore(options, "node-id"); /* the vCPU's node is known by its place */
+    }
     if (id == NULL || !take_id(options, "socket-id", config->sockets, &socket, error) ||
         !take_id(options, "core-id", config->cores, &core, error) ||
         !take_id(options, "thread-id", config->threads, &thread, error) || !optset_finish(options, error)) {

@@ -17,7 +17,7 @@ static void device_add(CommandCall *call, JsonObject *arguments, gpointer data)
     const char *id = command_string(arguments, "id", NULL);
     GError *error = NULL;
 
-    if (!qmp_is_cpu_type(driver)) {
+    if (!qmp_is_cpu_type(context->machine, driver)) {
         command_call_fail(call, "'%s' cannot be added to a running machine", driver);
         return;
     }

@@ -86,10 +86,28 @@ static void query_memory_size_summary(CommandCall *call, JsonObject *arguments, 
 {
     JsonObject *info = json_object_new();
 
-    json_object_set_int_member(info, "base-memory",
-                               (gint64)machine_config(((QmpContext *)data)->machine)->memory_size);
+    json_object_set_int_member(
+        info, "base-memory",
+        (gint64)guest_memory_size(machine_device_env(((QmpContext *)data)->machine)->memory));
     json_object_set_int_member(info, "plugged-memory", 0);
     command_call_return_object(call, info);
+}
+
+static void add_backend(Object *object, gpointer array)
+{
+    MemoryBackend *backend = memory_backend_from_object(object);
+
+    if (backend != NULL) {
+        json_array_add_object_element(array, memory_backend_describe(backend));
+    }
+}
+
+static void query_memdev(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    JsonArray *backends = json_array_new();
+
+    object_set_foreach(machine_device_env(((QmpContext *)data)->machine)->objects, add_backend, backends);
+    command_call_return_array(call, backends);
 }
 
 const Command QMP_COMMANDS_MACHINE[] = {
@@ -102,6 +120,7 @@ const Command QMP_COMMANDS_MACHINE[] = {
     {"query-name", NULL, query_name},
     {"query-uuid", NULL, query_uuid},
     {"query-kvm", NULL, query_kvm},
+    {"query-memdev", NULL, query_memdev},
     {"query-memory-size-summary", NULL, query_memory_size_summary},
     {NULL},
 };

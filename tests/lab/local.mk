@@ -7,6 +7,11 @@ noinst_PROGRAMS += tests/lab/tcp-flow
 tests_lab_tcp_flow_SOURCES = tests/lab/tcp-flow.c
 noinst_PROGRAMS += tests/lab/disk-load
 tests_lab_disk_load_SOURCES = tests/lab/disk-load.c
+if ENABLE_HOST_VMM
+noinst_PROGRAMS += tests/lab/guest-cpuid
+tests_lab_guest_cpuid_SOURCES = tests/lab/guest-cpuid.c
+tests_lab_guest_cpuid_LDADD = host-vmm/libhostvmm.a $(BASE_LIBS)
+endif
 EXTRA_DIST += quickstart .ci/run tests/run
 EXTRA_DIST += tests/lab/demo tests/lab/fetch tests/lab/image tests/lab/machine tests/lab/qemu-firmware tests/lab/run \
 	tests/lab/scenario.sh tests/lab/work tests/lab/guest tests/lab/level1 tests/lab/scenarios

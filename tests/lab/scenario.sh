@@ -100,7 +100,7 @@ monitor() {
     cat "$LOGS/$name.pid" >>"$LOGS/pids"
 }
 
-# guest NAME [ARGUMENT…]: starts the lab's guest. Set before: MEMORY (MiB), CPUS, KERNEL, APPEND.
+# guest NAME [ARGUMENT…]: starts the lab's guest. Set before: MEMORY (MiB), CPUS, KERNEL, INITRD, APPEND.
 guest() {
     name=$1
     shift
@@ -108,7 +108,7 @@ guest() {
     mkdir -p "$run"
     # shellcheck disable=SC2119 # no arguments are meant
     monitor "$name" -name "$name" -pidfile "$run/pid" -nodefaults -m "${MEMORY:-256}" -smp "${CPUS:-1}" \
-        -kernel "$LAB/guest/${KERNEL:-vmlinuz}" -initrd "$LAB/guest/initrd" -append "console=ttyS0 quiet hostname=$name $APPEND" \
+        -kernel "$LAB/guest/${KERNEL:-vmlinuz}" -initrd "${INITRD:-$LAB/guest/initrd}" -append "console=ttyS0 quiet hostname=$name $APPEND" \
         -chardev "socket,id=qmp,path=$run/qmp.sock,server=on,wait=off" -mon chardev=qmp,mode=control \
         -chardev "socket,id=events,path=$run/events.sock,server=on,wait=off" -mon chardev=events,mode=control \
         -chardev "file,id=serial,path=$LOGS/$name.serial" -serial chardev:serial \

@@ -20,6 +20,7 @@
 struct Machine {
     MachineConfig config;
     MachineState state;
+    Numa numa; /* no nodes */
     MachineEventFunc event;
     gpointer event_data;
     guint resets, powerdowns, quits;
@@ -39,6 +40,11 @@ const char *machine_state_name(MachineState state)
 const MachineConfig *machine_config(const Machine *machine)
 {
     return &machine->config;
+}
+
+const Numa *machine_numa(const Machine *machine)
+{
+    return &machine->numa;
 }
 
 MachineState machine_state(const Machine *machine)
@@ -167,10 +173,11 @@ static void setup(void)
     folder = g_dir_make_tmp("qmp-XXXXXX", NULL);
     path = g_build_filename(folder, "q.sock", NULL);
     text = g_strdup_printf("socket,id=m,path=%s,server=on,wait=off", path);
-    machine = (Machine){.config = {.vcpus = 1, .sockets = 2, .cores = 2, .threads = 1},
-                        .state = MACHINE_PAUSED,
-                        .env.devices = g_ptr_array_new(),
-                        .asked_back = -1};
+    machine =
+        (Machine){.config = {.vcpus = 1, .sockets = 2, .cores = 2, .threads = 1, .cpu = cpu_model_new_host()},
+                  .state = MACHINE_PAUSED,
+                  .env.devices = g_ptr_array_new(),
+                  .asked_back = -1};
     chardevs = chardev_set_new();
     server = qmp_server_new(&machine, chardevs);
     add_chardev(text);
@@ -179,6 +186,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+    cpu_model_free(machine.config.cpu);
     qmp_server_free(server);
     ck_assert_ptr_null(machine.event);
     g_ptr_array_unref(machine.env.devices);
