@@ -11,6 +11,8 @@
 #define ENDED_MAX       256
 #define ENDED_BYTES_MAX ((gsize)256 << 20)
 
+#define PIECE ((gsize)192 << 10) /* bytes of output encoded at a time, a multiple of 3 */
+
 /* How long the answer about a process that still runs is put off: most end soon, and a host that asks in a
  * tight loop would keep the processors from the very process it waits for. */
 #define STATUS_WAIT_MS 5
@@ -26,6 +28,7 @@ typedef struct Process {
     AgentExec *exec;
     gint64 pid;
     Child *child;
+    gboolean ended;    /* and so in exec->ended */
     gsize held;        /* bytes counted in ended_bytes */
     CommandCall *asks; /* a guest-exec-status that waits a little, or NULL */
     guint wait;        /* its timer */
@@ -50,7 +53,7 @@ static void process_free(gpointer data)
         g_source_remove(process->wait);
         command_call_fail(process->asks, "PID %" G_GINT64_FORMAT " does not exist", process->pid);
     }
-    if (child_has_ended(process->child)) {
+    if (process->ended) {
         g_queue_remove(&process->exec->ended, process);
         process->exec->ended_bytes -= process->held;
     }
@@ -73,6 +76,7 @@ static void on_ended(Child *child, gpointer user_data)
 {
     Process *process = user_data;
     AgentExec *exec = process->exec;
+    process->ended = TRUE;
     process->held = captured_bytes(child);
     exec->ended_bytes += process->held;
     g_queue_push_tail(&exec->ended, process);
@@ -172,16 +176,72 @@ static void guest_exec(CommandCall *call, JsonObject *arguments, gpointer data)
 
 /* ---- guest-exec-status ---- */
 
-static void add_output(JsonObject *answer, const Child *child, ChildStream stream, const char *data_name,
-                       const char *truncated_name)
+/* The answer about a process that has ended. Its output may be big: it goes out in pieces. */
+typedef struct EndAnswer {
+    CommandCall *call;
+    JsonObject *answer; /* all but the output */
+    Child *child;       /* whose output it is */
+    int stream;         /* that is being sent */
+    gsize sent;         /* bytes of it */
+} EndAnswer;
+
+static const char *const DATA_NAMES[] = {[CHILD_STDOUT] = "out-data", [CHILD_STDERR] = "err-data"};
+static const char *const TRUNCATED_NAMES[] = {
+    [CHILD_STDOUT] = "out-truncated", [CHILD_STDERR] = "err-truncated"};
+
+/* TRUE if there is (more) output to send. */
+static gboolean find_output(EndAnswer *end)
 {
-    const GByteArray *data = child_captured(child, stream);
-    if (!data || !data->len)
+    for (; end->stream <= CHILD_STDERR; end->stream++, end->sent = 0) {
+        const GByteArray *data = child_captured(end->child, (ChildStream)end->stream);
+        if (data && end->sent < data->len)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void send_output(gpointer user_data)
+{
+    EndAnswer *end = user_data;
+    const GByteArray *data = child_captured(end->child, (ChildStream)end->stream);
+    gsize length = MIN(PIECE, data->len - end->sent);
+    g_autoptr(GString) text = g_string_sized_new(length / 3 * 4 + 8);
+    base64_append(text, data->data + end->sent, length);
+    command_call_send_text(end->call, DATA_NAMES[end->stream], text->str, text->len);
+    end->sent += length;
+    if (command_call_session(end->call) && find_output(end)) {
+        command_call_when_room(end->call, send_output, end);
         return;
-    g_autoptr(GString) text = g_string_sized_new(data->len / 3 * 4 + 16);
-    base64_append(text, data->data, data->len);
-    json_object_set_string_member(answer, data_name, text->str);
-    json_object_set_boolean_member(answer, truncated_name, child_was_truncated(child, stream));
+    }
+    command_call_send_end(end->call, end->answer);
+    child_free(end->child);
+    g_free(end);
+}
+
+static void answer_end(Process *process, CommandCall *call, JsonObject *answer)
+{
+    int status = child_wait_status(process->child);
+    if (WIFEXITED(status))
+        json_object_set_int_member(answer, "exitcode", WEXITSTATUS(status));
+    else if (WIFSIGNALED(status))
+        json_object_set_int_member(answer, "signal", WTERMSIG(status));
+    for (int i = CHILD_STDOUT; i <= CHILD_STDERR; i++) {
+        const GByteArray *data = child_captured(process->child, (ChildStream)i);
+        if (data && data->len)
+            json_object_set_boolean_member(answer, TRUNCATED_NAMES[i],
+                                           child_was_truncated(process->child, (ChildStream)i));
+    }
+    EndAnswer *end = g_new0(EndAnswer, 1);
+    *end = (EndAnswer){.call = call, .answer = answer, .child = process->child};
+    process->child = NULL;
+    forget(process->exec, process);
+    if (find_output(end)) {
+        command_call_when_room(call, send_output, end);
+        return;
+    }
+    command_call_return_object(call, answer);
+    child_free(end->child);
+    g_free(end);
 }
 
 static void answer_status(Process *process, CommandCall *call)
@@ -189,17 +249,10 @@ static void answer_status(Process *process, CommandCall *call)
     JsonObject *answer = json_object_new();
     gboolean ended = child_has_ended(process->child);
     json_object_set_boolean_member(answer, "exited", ended);
-    if (ended) {
-        int status = child_wait_status(process->child);
-        if (WIFEXITED(status))
-            json_object_set_int_member(answer, "exitcode", WEXITSTATUS(status));
-        else if (WIFSIGNALED(status))
-            json_object_set_int_member(answer, "signal", WTERMSIG(status));
-        add_output(answer, process->child, CHILD_STDOUT, "out-data", "out-truncated");
-        add_output(answer, process->child, CHILD_STDERR, "err-data", "err-truncated");
-        forget(process->exec, process);
-    }
-    command_call_return_object(call, answer);
+    if (ended)
+        answer_end(process, call, answer);
+    else
+        command_call_return_object(call, answer);
 }
 
 static gboolean wait_is_over(gpointer user_data)

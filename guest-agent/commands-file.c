@@ -4,7 +4,8 @@
  *
  * Handles belong to the agent, not to a connection: hosts keep them over reconnects. Every operation runs in
  * a worker thread, since a file may be on a mount that hangs; those of one handle run one after the other.
- * Nothing is buffered between the host and the kernel.
+ * Nothing is buffered between the host and the kernel. What is read goes out in pieces as the host takes
+ * them.
  */
 #include "guest-agent/agent.h"
 #include "guest-agent/base64.h"
@@ -52,7 +53,9 @@ typedef struct FileWork {
     int fd;
     gint64 result;
     gboolean eof;
-    GString *data;
+    GString *data;   /* of a read, base64; what of it is not yet sent */
+    gboolean more;   /* a read that has not come to its end */
+    gboolean pieces; /* its reply goes out in pieces */
 } FileWork;
 
 static gboolean fail(FileWork *work, const char *what)
@@ -87,9 +90,9 @@ static void work_start(FileWork *work)
     worker_run(work->files->agent->worker, work_run, work_done, work);
 }
 
-static void work_done(gpointer data)
+/* Its handle is free for the next one. */
+static void work_end(FileWork *work)
 {
-    FileWork *work = data;
     if (work->closes) {
         g_free(work->file);
     } else if (work->file) {
@@ -102,6 +105,18 @@ static void work_done(gpointer data)
     if (work->data)
         g_string_free(work->data, TRUE);
     g_free(work);
+}
+
+static void send_piece(gpointer data);
+
+static void work_done(gpointer data)
+{
+    FileWork *work = data;
+    work->pieces |= work->more;
+    if (work->pieces)
+        command_call_when_room(work->call, send_piece, work);
+    else
+        work_end(work);
 }
 
 static FileWork *work_new(CommandCall *call, AgentFiles *files, void (*run)(FileWork *),
@@ -264,16 +279,6 @@ static void guest_file_flush(CommandCall *call, JsonObject *arguments, gpointer 
 
 /* ---- guest-file-read ---- */
 
-/* Bytes that a read of up to work->count will probably give: what a regular file has left. */
-static gsize expected_bytes(const FileWork *work)
-{
-    struct stat st;
-    gint64 at = lseek(work->file->fd, 0, SEEK_CUR);
-    if (at < 0 || fstat(work->file->fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= at)
-        return MIN((gsize)work->count, PIECE);
-    return MIN((gsize)work->count, (gsize)(st.st_size - at));
-}
-
 /* Fills the buffer as far as the file goes. Less than wanted: the end, or an error (FALSE, errno). */
 static gboolean fill(FileWork *work, guint8 *buffer, gsize wanted, gsize *got)
 {
@@ -293,23 +298,35 @@ static gboolean fill(FileWork *work, guint8 *buffer, gsize wanted, gsize *got)
     return TRUE;
 }
 
+/* Reads one piece: more of the file than that is never in memory. */
 static void read_run(FileWork *work)
 {
-    g_autofree guint8 *buffer = g_malloc(CLAMP((gsize)work->count, 1, PIECE));
-    work->data = g_string_sized_new(expected_bytes(work) / 3 * 4 + 16);
-    while (work->result < work->count && !work->eof) {
-        gsize got;
-        gboolean ok = fill(work, buffer, MIN((gsize)(work->count - work->result), PIECE), &got);
-        int errnum = errno;
-        base64_append(work->data, buffer, got);
-        work->result += (gint64)got;
-        if (!ok) {
-            errno = errnum;
-            if (!work->result) /* else it will come again with the next read */
-                fail(work, "failed to read file");
-            return;
-        }
+    gsize wanted = (gsize)MIN(work->count - work->result, PIECE);
+    g_autofree guint8 *buffer = g_malloc(MAX(wanted, 1));
+    gsize got;
+    gboolean good = fill(work, buffer, wanted, &got);
+    if (!good && !work->result && !got) { /* else it will come again with the next read */
+        fail(work, "failed to read file");
+        return;
     }
+    if (!work->data)
+        work->data = g_string_sized_new(wanted / 3 * 4 + 8);
+    base64_append(work->data, buffer, got);
+    work->result += (gint64)got;
+    work->more = good && !work->eof && work->result < work->count;
+}
+
+/* There is room for what has been read. */
+static void send_piece(gpointer data)
+{
+    FileWork *work = data;
+    gboolean is_last = !work->more || !command_call_session(work->call);
+    command_call_send_text(work->call, "buf-b64", work->data->str, work->data->len);
+    g_string_truncate(work->data, 0);
+    if (is_last)
+        work_end(work);
+    else
+        work_start(work);
 }
 
 static void read_answer(FileWork *work)
@@ -318,9 +335,13 @@ static void read_answer(FileWork *work)
         return;
     JsonObject *answer = json_object_new();
     json_object_set_int_member(answer, "count", work->result);
-    json_object_set_string_member(answer, "buf-b64", work->data->str);
+    if (!work->pieces)
+        json_object_set_string_member(answer, "buf-b64", work->data->str);
     json_object_set_boolean_member(answer, "eof", work->eof);
-    command_call_return_object(work->call, answer);
+    if (work->pieces)
+        command_call_send_end(work->call, answer);
+    else
+        command_call_return_object(work->call, answer);
 }
 
 static void guest_file_read(CommandCall *call, JsonObject *arguments, gpointer data)

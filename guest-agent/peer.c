@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define PIECES_QUEUED ((gsize)256 << 10) /* bytes, beyond which a reply in pieces waits for the host */
+
 struct Peer {
     CommandServer *server;
     CommandSession *session;
@@ -42,10 +44,18 @@ static gboolean patience_is_over(gpointer user_data)
     return G_SOURCE_REMOVE;
 }
 
+static gboolean has_room(gpointer user_data)
+{
+    Peer *peer = user_data;
+    return channel_queued(peer->channel) < PIECES_QUEUED;
+}
+
 /* Takes what ends at the next '}', so that no more than one request is begun before we look again. */
 static gsize on_input(const char *data, gsize length, gpointer user_data)
 {
     Peer *peer = user_data;
+    if (command_session_is_sending(peer->session)) /* its end resumes */
+        return 0;
     if (is_busy(peer)) {
         if (!peer->patience)
             peer->patience = g_timeout_add(PEER_PATIENCE_MS, patience_is_over, peer);
@@ -85,6 +95,7 @@ static void new_session(Peer *peer)
 {
     g_clear_pointer(&peer->session, command_session_free);
     peer->session = command_session_new(peer->server, on_reply, peer, NULL);
+    command_session_set_room(peer->session, has_room);
     peer->tolerated = 0;
 }
 
@@ -111,7 +122,9 @@ static void on_eof(gpointer user_data)
 
 static void on_drained(gpointer user_data)
 {
-    finish_soon(user_data);
+    Peer *peer = user_data;
+    command_session_room(peer->session);
+    finish_soon(peer);
 }
 
 static void on_failed(int errnum, gpointer user_data)

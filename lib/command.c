@@ -33,14 +33,28 @@ struct CommandSession {
     GHashTable *calls; /* set of unfinished CommandCall */
     gboolean negotiated;
     gboolean dispatching;
+
+    gboolean (*has_room)(gpointer user_data); /* NULL: always */
+    CommandCall *sending;                     /* whose reply goes out in pieces now */
+    GString *kept;                            /* replies that wait for its end */
+    GQueue waiting;                           /* of Waiter */
 };
+
+/* A call that waits for its turn, or for room, to send a piece. */
+typedef struct Waiter {
+    CommandCall *call;
+    void (*func)(gpointer user_data);
+    gpointer user_data;
+} Waiter;
 
 struct CommandCall {
     CommandServer *server;
     CommandSession *session; /* NULL once the peer has gone */
     const Command *command;
     JsonObject *arguments;
-    JsonNode *id; /* NULL: none was sent */
+    JsonNode *id;           /* NULL: none was sent */
+    const char *piece_name; /* of the member whose text is being sent; NULL: none yet */
+    gsize piece_bytes;      /* sent so far */
 };
 
 /* ---- server ---- */
@@ -165,7 +179,9 @@ static void session_write(CommandSession *session, JsonNode *message, gboolean d
     if (line->len > MEMORY_HUGE_BYTES) {
         memory_give_back_later();
     }
-    if (session->write) {
+    if (session->sending) {
+        g_string_append_len(session->kept, line->str, (gssize)line->len);
+    } else if (session->write) {
         session->write(line->str, line->len, session->user_data);
     }
 }
@@ -202,15 +218,24 @@ static void session_reply_error(CommandSession *session, const char *error_class
 
 /* ---- calls ---- */
 
+static void session_unref(CommandSession *session);
+static void end_sending(CommandSession *session);
+
 static void call_free(CommandCall *call)
 {
-    if (call->session) {
-        g_hash_table_remove(call->session->calls, call);
+    CommandSession *session = call->session;
+    gboolean was_sending = session && session->sending == call;
+
+    if (session) {
+        g_hash_table_remove(session->calls, call);
     }
     server_unref(call->server);
     json_object_unref(call->arguments);
     g_clear_pointer(&call->id, json_node_unref);
     g_free(call);
+    if (was_sending) {
+        end_sending(session);
+    }
 }
 
 const Command *command_call_command(const CommandCall *call)
@@ -307,6 +332,113 @@ void command_call_take_error(CommandCall *call, GError *error)
 {
     call_fail(call, "GenericError", error->message);
     g_error_free(error);
+}
+
+/* ---- replies in pieces ---- */
+
+static gboolean may_send(const CommandSession *session, const CommandCall *call)
+{
+    return (!session->sending || session->sending == call) &&
+           (!session->has_room || session->has_room(session->user_data));
+}
+
+void command_session_room(CommandSession *session)
+{
+    session->references++; /* a piece may be the end of the peer */
+    for (GList *link = session->waiting.head; link && session->write;) {
+        Waiter *waiter = link->data;
+
+        if (!may_send(session, waiter->call)) {
+            link = link->next;
+            continue;
+        }
+        g_queue_delete_link(&session->waiting, link);
+        session->sending = waiter->call;
+        waiter->func(waiter->user_data);
+        g_free(waiter);
+        link = session->waiting.head;
+    }
+    session_unref(session);
+}
+
+/* The reply in pieces is complete: the others follow. */
+static void end_sending(CommandSession *session)
+{
+    session->sending = NULL;
+    session->references++;
+    if (session->kept->len && session->write) {
+        g_autoptr(GString) kept = session->kept;
+
+        session->kept = g_string_new(NULL);
+        session->write(kept->str, kept->len, session->user_data);
+    }
+    command_session_room(session);
+    session_unref(session);
+}
+
+void command_call_when_room(CommandCall *call, void (*func)(gpointer user_data), gpointer user_data)
+{
+    CommandSession *session = call->session;
+
+    if (!session || may_send(session, call)) {
+        if (session) {
+            session->sending = call;
+        }
+        func(user_data);
+        return;
+    }
+
+    Waiter *waiter = g_new(Waiter, 1);
+
+    *waiter = (Waiter){call, func, user_data};
+    g_queue_push_tail(&session->waiting, waiter);
+}
+
+static void send_piece(CommandCall *call, const char *text, gsize length)
+{
+    call->piece_bytes += length;
+    if (call->session && call->session->write) {
+        call->session->write(text, length, call->session->user_data);
+    }
+}
+
+void command_call_send_text(CommandCall *call, const char *name, const char *text, gsize length)
+{
+    g_return_if_fail(!call->session || call->session->sending == call);
+
+    if (!call->piece_name || strcmp(call->piece_name, name) != 0) {
+        g_autofree char *begin =
+            g_strdup_printf("%s\"%s\": \"", call->piece_name ? "\", " : "{\"return\": {", name);
+
+        call->piece_name = name;
+        send_piece(call, begin, strlen(begin));
+    }
+    send_piece(call, text, length);
+}
+
+void command_call_send_end(CommandCall *call, JsonObject *rest)
+{
+    g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), rest);
+    g_autoptr(GString) members = g_string_new(NULL);
+    g_autoptr(GString) end = g_string_new("\"");
+
+    json_write(node, members); /* {…} */
+    if (members->len > 2) {
+        g_string_append(end, ", ");
+        g_string_append_len(end, members->str + 1, (gssize)members->len - 2);
+    }
+    g_string_append_c(end, '}');
+    if (call->id) {
+        g_string_append(end, ", \"id\": ");
+        json_write(call->id, end);
+    }
+    g_string_append(end, "}\n");
+    send_piece(call, end->str, end->len);
+    if (call->piece_bytes > MEMORY_HUGE_BYTES) {
+        memory_give_back_later();
+    }
+    json_object_unref(rest);
+    call_free(call);
 }
 
 /* ---- requests ---- */
@@ -442,6 +574,7 @@ static void session_unref(CommandSession *session)
     }
     json_stream_free(session->stream);
     g_hash_table_unref(session->calls);
+    g_string_free(session->kept, TRUE);
     g_free(session);
 }
 
@@ -475,6 +608,8 @@ CommandSession *command_session_new(CommandServer *server, CommandWriteFunc writ
     session->stream = json_stream_new(&server->limits, on_value, session);
     json_stream_set_first_name(session->stream, "execute");
     session->calls = g_hash_table_new(NULL, NULL);
+    session->kept = g_string_new(NULL);
+    g_queue_init(&session->waiting);
     if (greeting) {
         session_write(session, greeting, FALSE);
         json_node_unref(greeting);
@@ -496,6 +631,13 @@ void command_session_free(CommandSession *session)
         ((CommandCall *)call)->session = NULL;
     }
     g_hash_table_remove_all(session->calls);
+
+    Waiter *waiter;
+
+    while ((waiter = g_queue_pop_head(&session->waiting))) { /* they find that the peer has gone */
+        waiter->func(waiter->user_data);
+        g_free(waiter);
+    }
     session_unref(session);
 }
 
@@ -536,6 +678,16 @@ void command_session_send_event(CommandSession *session, const char *name, JsonO
     }
     json_node_take_object(message, object);
     session_write(session, message, FALSE);
+}
+
+void command_session_set_room(CommandSession *session, gboolean (*has_room)(gpointer user_data))
+{
+    session->has_room = has_room;
+}
+
+gboolean command_session_is_sending(const CommandSession *session)
+{
+    return session->sending != NULL;
 }
 
 guint command_session_pending(const CommandSession *session)

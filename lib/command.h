@@ -100,7 +100,8 @@ gboolean command_server_is_enabled(CommandServer *server, const Command *command
 
 /* ---- session: one peer ---- */
 
-/* Is given whole lines (`\n` last) to send; must take them all (queue what the peer does not read yet). */
+/* Is given whole lines (`\n` last), or a line's pieces one after the other, to send; must take them all
+ * (queue what the peer does not read yet). */
 typedef void (*CommandWriteFunc)(const char *data, gsize length, gpointer user_data);
 
 /* greeting: what QMP sends first (taken; NULL for the agent). */
@@ -117,6 +118,12 @@ gboolean command_session_is_negotiated(const CommandSession *session);
 /* QMP: sends {"event": name, "data": data, "timestamp": {"seconds", "microseconds"}}; nothing before
  * negotiation. `data` (borrowed) may be NULL. */
 void command_session_send_event(CommandSession *session, const char *name, JsonObject *data);
+/* For replies in pieces: whether the peer has room for more; without it there always is. Where it said no,
+ * command_session_room() is to be called when that has changed. */
+void command_session_set_room(CommandSession *session, gboolean (*has_room)(gpointer user_data));
+void command_session_room(CommandSession *session);
+/* Whether one is being sent: requests that are fed now would have their replies kept in memory. */
+gboolean command_session_is_sending(const CommandSession *session);
 /* Calls not yet finished. A reader that wants backpressure stops feeding above a bound. */
 guint command_session_pending(const CommandSession *session);
 
@@ -139,6 +146,20 @@ void command_call_fail_class(CommandCall *call, const char *error_class, const c
     G_GNUC_PRINTF(3, 4);
 /* Fails with the error's message and frees it. */
 void command_call_take_error(CommandCall *call, GError *error);
+
+/* ---- a reply in pieces: for what must never be in memory as a whole ----
+ *
+ * {"return": {"NAME": "TEXT…", more such…, the members of `rest`}}. While one is being sent, other replies of
+ * the session wait; a call may fail until its first piece. */
+
+/* Calls func once when a piece may be sent, perhaps at once: no other call's pieces are being sent and the
+ * peer has read what was sent before. Also if the peer has gone: what is sent is dropped then. */
+void command_call_when_room(CommandCall *call, void (*func)(gpointer user_data), gpointer user_data);
+/* After that: sends a piece of the text of member `name` (a static string), printable ASCII without quotes
+ * and backslashes. Another name than the last one begins another member. */
+void command_call_send_text(CommandCall *call, const char *name, const char *text, gsize length);
+/* Ends the reply; `rest` is taken, the call is gone afterwards. */
+void command_call_send_end(CommandCall *call, JsonObject *rest);
 
 /* ---- arguments in a handler, already checked ---- */
 
