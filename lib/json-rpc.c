@@ -168,7 +168,7 @@ static void fail_calls(JsonRpc *rpc, JsonRpcError code, const char *message)
     }
 }
 
-static GString *call_text(const char *command, JsonObject *arguments, const char *id)
+GString *json_rpc_request(const char *command, JsonObject *arguments, const char *id)
 {
     g_autoptr(JsonNode) message = json_node_init_object(json_node_alloc(), NULL);
     JsonObject *object = json_object_new();
@@ -178,10 +178,11 @@ static GString *call_text(const char *command, JsonObject *arguments, const char
     if (arguments) {
         json_object_set_object_member(object, "arguments", arguments);
     }
-    json_object_set_string_member(object, "id", id);
+    if (id) {
+        json_object_set_string_member(object, "id", id);
+    }
     json_node_take_object(message, object);
     json_write(message, text);
-    g_string_append_c(text, '\n');
     return text;
 }
 
@@ -203,7 +204,11 @@ void json_rpc_call_async(JsonRpc *rpc, const char *command, JsonObject *argument
     call->timeout_ms = timeout_ms;
     g_task_set_task_data(task, call, call_free);
 
-    g_autoptr(GBytes) bytes = g_string_free_to_bytes(call_text(command, arguments, call->id));
+    GString *text = json_rpc_request(command, arguments, call->id);
+
+    g_string_append_c(text, '\n');
+
+    g_autoptr(GBytes) bytes = g_string_free_to_bytes(text);
 
     if (!rpc->client) {
         g_task_return_error(task, closed_error(rpc));

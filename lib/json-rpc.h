@@ -50,6 +50,8 @@ gpointer json_rpc_open_finish(GAsyncResult *result, GError **error);
 
 /* Sends bytes as they are. FALSE if the peer does not read. */
 gboolean json_rpc_send(JsonRpc *rpc, const void *data, gsize length);
+/* The text of a request, without a newline. arguments: taken, may be NULL; so may id. */
+GString *json_rpc_request(const char *command, JsonObject *arguments, const char *id);
 /* arguments: taken, may be NULL. */
 void json_rpc_call_async(JsonRpc *rpc, const char *command, JsonObject *arguments, guint timeout_ms,
                          GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);

@@ -156,7 +156,7 @@ static int run(const Verb *verb, char **words)
         return watch_events(guest, timeout_ms, until);
     if (words[0] == NULL)
         return options_usage_error(verb, "which command? (--list prints them)");
-    arguments = arguments_parse(words + 1, &error);
+    arguments = arguments_parse(words + 1, NULL, &error);
     if (arguments == NULL)
         return complain_error(error);
     return call(guest, words[0], arguments, deadline);
