@@ -48,18 +48,43 @@ static const Field VCPU_FIELDS[] = {
     {"io_exits.sum", offsetof(DomainVcpu, io_exits)},
 };
 
-static gboolean put(gpointer record, const Field *fields, guint count, const char *name, guint64 value)
+/* What a name means. */
+typedef enum {
+    SLOT_NONE, /* not used here */
+    SLOT_STATE,
+    SLOT_CPU_TIME,
+    SLOT_CPU_USER,
+    SLOT_CPU_SYSTEM,
+    SLOT_MEMORY,
+    SLOT_VCPUS,
+    SLOT_VCPUS_MAX,
+    SLOT_VCPU,
+    SLOT_VCPU_STATE,
+    SLOT_VCPU_HALTED,
+    SLOT_BLOCK,
+    SLOT_BLOCK_COUNT,
+    SLOT_NIC,
+    SLOT_NIC_COUNT,
+} SlotKind;
+
+typedef struct Slot {
+    SlotKind kind;
+    guint index;  /* of the vCPU, disk or interface */
+    gsize offset; /* in its record */
+} Slot;
+
+static gboolean find(const Field *fields, guint count, const char *name, gsize *offset)
 {
     for (guint i = 0; i < count; i++) {
         if (strcmp(fields[i].name, name) == 0) {
-            memcpy((char *)record + fields[i].offset, &value, sizeof value);
+            *offset = fields[i].offset;
             return TRUE;
         }
     }
     return FALSE;
 }
 
-#define PUT(record, fields, name, value) put(record, fields, G_N_ELEMENTS(fields), name, value)
+#define FIND(fields, name, offset) find(fields, G_N_ELEMENTS(fields), name, offset)
 
 /* "3.rx.bytes" gives 3 and "rx.bytes"; NULL if there is no number, or a wild one. */
 static const char *split_index(const char *text, guint *index)
@@ -77,121 +102,246 @@ static const char *split_index(const char *text, guint *index)
     return at + 1;
 }
 
-static gboolean take_vcpu(Domain *domain, const char *name, guint64 value)
+static SlotKind find_vcpu(const char *name, Slot *slot)
 {
-    guint index;
-
     if (strcmp(name, "current") == 0) {
-        domain->vcpus = (guint)MIN(value, G_MAXINT);
-        return TRUE;
+        return SLOT_VCPUS;
     }
     if (strcmp(name, "maximum") == 0) {
-        domain->vcpus_max = (guint)MIN(value, G_MAXINT);
-        return TRUE;
+        return SLOT_VCPUS_MAX;
     }
-    name = split_index(name, &index);
-    if (name == NULL || !domain_set_vcpus(domain, index + 1)) {
-        return FALSE;
-    }
-    domain->parts |= DOMAIN_HAS_VCPUS;
-    if (strcmp(name, "state") == 0) {
-        domain->vcpu[index].state =
-            value <= DOMAIN_VCPU_BLOCKED ? (DomainVcpuState)value : DOMAIN_VCPU_UNKNOWN;
-        return TRUE;
-    }
-    if (strcmp(name, "halted") == 0) {
-        domain->vcpu[index].halted = value != 0;
-        return TRUE;
-    }
-    return PUT(&domain->vcpu[index], VCPU_FIELDS, name, value);
+    name = split_index(name, &slot->index);
+    return name == NULL                             ? SLOT_NONE
+           : strcmp(name, "state") == 0             ? SLOT_VCPU_STATE
+           : strcmp(name, "halted") == 0            ? SLOT_VCPU_HALTED
+           : FIND(VCPU_FIELDS, name, &slot->offset) ? SLOT_VCPU
+                                                    : SLOT_NONE;
 }
 
-static gboolean take_device(Domain *domain, gboolean block, const char *name, guint64 value)
+static SlotKind find_block(const char *name, Slot *slot)
 {
-    guint index;
-
     if (strcmp(name, "count") == 0) {
-        /* Said even if there is none; each device says its name then, which makes room for it. */
-        domain->parts |= block ? DOMAIN_HAS_BLOCKS : DOMAIN_HAS_NICS;
+        return SLOT_BLOCK_COUNT;
+    }
+    name = split_index(name, &slot->index);
+    return name != NULL && FIND(BLOCK_FIELDS, name, &slot->offset) ? SLOT_BLOCK : SLOT_NONE;
+}
+
+static SlotKind find_nic(const char *name, Slot *slot)
+{
+    if (strcmp(name, "count") == 0) {
+        return SLOT_NIC_COUNT;
+    }
+    name = split_index(name, &slot->index);
+    return name != NULL && FIND(NIC_FIELDS, name, &slot->offset) ? SLOT_NIC : SLOT_NONE;
+}
+
+static SlotKind find_slot(const char *field, Slot *slot)
+{
+    switch (field[0]) {
+    case 's':
+        return strcmp(field, "state.state") == 0 ? SLOT_STATE : SLOT_NONE;
+    case 'c':
+        return strcmp(field, "cpu.time") == 0     ? SLOT_CPU_TIME
+               : strcmp(field, "cpu.user") == 0   ? SLOT_CPU_USER
+               : strcmp(field, "cpu.system") == 0 ? SLOT_CPU_SYSTEM
+                                                  : SLOT_NONE;
+    case 'v':
+        return g_str_has_prefix(field, "vcpu.") ? find_vcpu(field + strlen("vcpu."), slot) : SLOT_NONE;
+    case 'n':
+        return g_str_has_prefix(field, "net.") ? find_nic(field + strlen("net."), slot) : SLOT_NONE;
+    case 'b':
+        if (g_str_has_prefix(field, "block.")) {
+            return find_block(field + strlen("block."), slot);
+        }
+        return g_str_has_prefix(field, "balloon.") &&
+                       FIND(MEMORY_FIELDS, field + strlen("balloon."), &slot->offset)
+                   ? SLOT_MEMORY
+                   : SLOT_NONE;
+    default:
+        return SLOT_NONE;
+    }
+}
+
+static void put(gpointer record, gsize offset, guint64 value)
+{
+    memcpy((char *)record + offset, &value, sizeof value);
+}
+
+static gboolean take_device(Domain *domain, const Slot *slot, guint64 value)
+{
+    switch (slot->kind) {
+    case SLOT_BLOCK:
+        if (!domain_set_blocks(domain, slot->index + 1)) {
+            return FALSE;
+        }
+        domain->parts |= DOMAIN_HAS_BLOCKS;
+        put(&domain->block[slot->index], slot->offset, value);
+        return TRUE;
+    case SLOT_NIC:
+        if (!domain_set_nics(domain, slot->index + 1)) {
+            return FALSE;
+        }
+        domain->parts |= DOMAIN_HAS_NICS;
+        put(&domain->nic[slot->index], slot->offset, value);
+        return TRUE;
+    default:
+        if (!domain_set_vcpus(domain, slot->index + 1)) {
+            return FALSE;
+        }
+        domain->parts |= DOMAIN_HAS_VCPUS;
+        if (slot->kind == SLOT_VCPU_STATE) {
+            domain->vcpu[slot->index].state =
+                value <= DOMAIN_VCPU_BLOCKED ? (DomainVcpuState)value : DOMAIN_VCPU_UNKNOWN;
+        } else if (slot->kind == SLOT_VCPU_HALTED) {
+            domain->vcpu[slot->index].halted = value != 0;
+        } else {
+            put(&domain->vcpu[slot->index], slot->offset, value);
+        }
         return TRUE;
     }
-    name = split_index(name, &index);
-    if (name == NULL || !(block ? domain_set_blocks : domain_set_nics)(domain, index + 1)) {
+}
+
+static gboolean take(Domain *domain, const Slot *slot, guint64 value)
+{
+    switch (slot->kind) {
+    case SLOT_NONE:
         return FALSE;
+    case SLOT_STATE:
+        domain->state = value < DOMAIN_STATE_COUNT ? (DomainState)value : DOMAIN_STATE_NONE;
+        return TRUE;
+    case SLOT_CPU_TIME:
+        domain->cpu_time = value;
+        domain->parts |= DOMAIN_HAS_CPU;
+        return TRUE;
+    case SLOT_CPU_USER:
+        domain->cpu_user = value;
+        return TRUE;
+    case SLOT_CPU_SYSTEM:
+        domain->cpu_system = value;
+        return TRUE;
+    case SLOT_MEMORY:
+        put(&domain->memory, slot->offset, value);
+        domain->parts |= DOMAIN_HAS_MEMORY;
+        return TRUE;
+    case SLOT_VCPUS:
+        domain->vcpus = (guint)MIN(value, G_MAXINT);
+        return TRUE;
+    case SLOT_VCPUS_MAX:
+        domain->vcpus_max = (guint)MIN(value, G_MAXINT);
+        return TRUE;
+    case SLOT_BLOCK_COUNT:
+        /* Said even if there is none; each device says its name then, which makes room for it. */
+        domain->parts |= DOMAIN_HAS_BLOCKS;
+        return TRUE;
+    case SLOT_NIC_COUNT:
+        domain->parts |= DOMAIN_HAS_NICS;
+        return TRUE;
+    default:
+        return take_device(domain, slot, value);
     }
-    domain->parts |= block ? DOMAIN_HAS_BLOCKS : DOMAIN_HAS_NICS;
-    return block ? PUT(&domain->block[index], BLOCK_FIELDS, name, value)
-                 : PUT(&domain->nic[index], NIC_FIELDS, name, value);
 }
 
 gboolean domain_fields_take_number(Domain *domain, const char *field, guint64 value)
 {
-    switch (field[0]) {
-    case 's':
-        if (strcmp(field, "state.state") == 0) {
-            domain->state = value < DOMAIN_STATE_COUNT ? (DomainState)value : DOMAIN_STATE_NONE;
-            return TRUE;
-        }
-        return FALSE;
-    case 'c':
-        if (strcmp(field, "cpu.time") == 0) {
-            domain->cpu_time = value;
-            domain->parts |= DOMAIN_HAS_CPU;
-            return TRUE;
-        }
-        if (strcmp(field, "cpu.user") == 0) {
-            domain->cpu_user = value;
-            return TRUE;
-        }
-        if (strcmp(field, "cpu.system") == 0) {
-            domain->cpu_system = value;
-            return TRUE;
-        }
-        return FALSE;
-    case 'v':
-        return g_str_has_prefix(field, "vcpu.") && take_vcpu(domain, field + strlen("vcpu."), value);
-    case 'n':
-        return g_str_has_prefix(field, "net.") && take_device(domain, FALSE, field + strlen("net."), value);
-    case 'b':
-        if (g_str_has_prefix(field, "block.")) {
-            return take_device(domain, TRUE, field + strlen("block."), value);
-        }
-        if (g_str_has_prefix(field, "balloon.")) {
-            gboolean known = PUT(&domain->memory, MEMORY_FIELDS, field + strlen("balloon."), value);
+    Slot slot = {0};
 
-            if (known) {
-                domain->parts |= DOMAIN_HAS_MEMORY;
-            }
-            return known;
-        }
-        return FALSE;
-    default:
-        return FALSE;
-    }
+    slot.kind = find_slot(field, &slot);
+    return take(domain, &slot, value);
 }
 
-gboolean domain_fields_take_text(Domain *domain, const char *field, const char *value)
+/* ---- hints ---- */
+
+#define MAX_HINTS 4096
+
+typedef struct Hint {
+    char field[48]; /* "vcpu.123.nested_run.sum" and alike; longer names are never used here */
+    Slot slot;
+} Hint;
+
+struct DomainFieldsHint {
+    GArray *hints; /* of Hint, by position */
+};
+
+DomainFieldsHint *domain_fields_hint_new(void)
+{
+    DomainFieldsHint *hint = g_new(DomainFieldsHint, 1);
+
+    hint->hints = g_array_new(FALSE, TRUE, sizeof(Hint));
+    return hint;
+}
+
+void domain_fields_hint_free(DomainFieldsHint *hint)
+{
+    g_array_unref(hint->hints);
+    g_free(hint);
+}
+
+gboolean domain_fields_take_hinted(DomainFieldsHint *hint, guint position, Domain *domain, const char *field,
+                                   guint64 value)
+{
+    Hint *known;
+
+    if (position >= MAX_HINTS || strlen(field) >= sizeof known->field) {
+        return domain_fields_take_number(domain, field, value);
+    }
+    if (position >= hint->hints->len) {
+        g_array_set_size(hint->hints, position + 1); /* zeroed: no name, not used */
+    }
+    known = &g_array_index(hint->hints, Hint, position);
+    if (strcmp(known->field, field) != 0) {
+        known->slot = (Slot){0};
+        known->slot.kind = find_slot(field, &known->slot);
+        g_strlcpy(known->field, field, sizeof known->field);
+    }
+    return take(domain, &known->slot, value);
+}
+
+/* ---- strings ---- */
+
+/* Takes over what was said last time, if it is the same; TRUE then. */
+static gboolean share_text(GRefString **text, GRefString *last, const char *value)
+{
+    if (*text != NULL || last == NULL || strcmp(last, value) != 0) {
+        return FALSE;
+    }
+    *text = g_ref_string_acquire(last);
+    return TRUE;
+}
+
+gboolean domain_fields_take_text(Domain *domain, const Domain *last, const char *field, const char *value)
 {
     const char *name;
     guint index;
 
     if (g_str_has_prefix(field, "block.")) {
+        const DomainBlock *old;
+
         name = split_index(field + strlen("block."), &index);
         if (name == NULL || !domain_set_blocks(domain, index + 1)) {
             return FALSE;
         }
+        old = last != NULL && index < last->n_blocks ? &last->block[index] : NULL;
         if (strcmp(name, "name") == 0) {
-            domain_block_set_name(&domain->block[index], value);
+            if (!share_text(&domain->block[index].name, old != NULL ? old->name : NULL, value)) {
+                domain_block_set_name(&domain->block[index], value);
+            }
             return TRUE;
         }
         if (strcmp(name, "path") == 0) {
-            domain_block_set_path(&domain->block[index], value);
+            if (!share_text(&domain->block[index].path, old != NULL ? old->path : NULL, value)) {
+                domain_block_set_path(&domain->block[index], value);
+            }
             return TRUE;
         }
     } else if (g_str_has_prefix(field, "net.")) {
         name = split_index(field + strlen("net."), &index);
         if (name != NULL && strcmp(name, "name") == 0 && domain_set_nics(domain, index + 1)) {
-            domain_nic_set_name(&domain->nic[index], value);
+            GRefString *old = last != NULL && index < last->n_nics ? last->nic[index].name : NULL;
+
+            if (!share_text(&domain->nic[index].name, old, value)) {
+                domain_nic_set_name(&domain->nic[index], value);
+            }
             return TRUE;
         }
     }

@@ -7,6 +7,7 @@ typedef struct WorkerSource WorkerSource;
 
 struct DomainWorker {
     gatomicrefcount references;
+    guint changes; /* atomic */
     const DomainBlocking *blocking;
     gpointer self;
     GAsyncQueue *jobs;
@@ -102,8 +103,16 @@ static gboolean emit_disconnected(gpointer data)
 
 void domain_worker_emit(DomainWorker *worker, DomainSourceEvent event)
 {
+    if (event == DOMAIN_SOURCE_CHANGED) {
+        g_atomic_int_inc(&worker->changes);
+    }
     post(worker, event == DOMAIN_SOURCE_CHANGED ? emit_changed : emit_disconnected, domain_worker_ref(worker),
          domain_worker_unref);
+}
+
+guint domain_worker_changes(DomainWorker *worker)
+{
+    return (guint)g_atomic_int_get(&worker->changes);
 }
 
 /* ---- jobs ---- */

@@ -35,3 +35,5 @@ DomainWorker *domain_worker_ref(DomainWorker *worker);
 void domain_worker_unref(gpointer worker);
 /* From any thread; comes in the source's. */
 void domain_worker_emit(DomainWorker *worker, DomainSourceEvent event);
+/* How many DOMAIN_SOURCE_CHANGED have been emitted. From any thread. */
+guint domain_worker_changes(DomainWorker *worker);

@@ -52,21 +52,39 @@ static void uuid_from_name(const char *name, char *uuid)
     }
 }
 
-Domain *domain_new(const char *name, const char *uuid)
+/* name: taken. */
+static Domain *new_unknown(GRefString *name)
 {
     Domain *domain = g_new0(Domain, 1);
 
     g_atomic_ref_count_init(&domain->references);
-    domain->name = ref_text(name);
+    domain->name = name;
+    domain->id = -1;
+    domain->answers = TRUE;
+    domain->cpu_time = domain->cpu_user = domain->cpu_system = DOMAIN_UNKNOWN;
+    memset(&domain->memory, 0xff, sizeof domain->memory); /* all DOMAIN_UNKNOWN */
+    return domain;
+}
+
+Domain *domain_new(const char *name, const char *uuid)
+{
+    Domain *domain = new_unknown(ref_text(name));
+
     if (uuid != NULL) {
         g_strlcpy(domain->uuid, uuid, sizeof domain->uuid);
     } else {
         uuid_from_name(domain->name, domain->uuid);
     }
-    domain->id = -1;
-    domain->answers = TRUE;
-    domain->cpu_time = domain->cpu_user = domain->cpu_system = DOMAIN_UNKNOWN;
-    memset(&domain->memory, 0xff, sizeof domain->memory); /* all DOMAIN_UNKNOWN */
+    return domain;
+}
+
+Domain *domain_new_like(const Domain *other)
+{
+    Domain *domain = new_unknown(g_ref_string_acquire(other->name));
+
+    memcpy(domain->uuid, other->uuid, sizeof domain->uuid);
+    domain->id = other->id;
+    domain->pid = other->pid;
     return domain;
 }
 

@@ -101,6 +101,8 @@ typedef struct Domain {
 /* With nothing known. name: need not be UTF-8 (wrong bytes become U+FFFD). uuid may be NULL: derived from the
  * name. */
 Domain *domain_new(const char *name, const char *uuid);
+/* With the identity (name, uuid, id, pid) of another one and nothing else known. */
+Domain *domain_new_like(const Domain *other);
 Domain *domain_ref(Domain *domain);
 void domain_unref(Domain *domain);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Domain, domain_unref)

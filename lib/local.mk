@@ -28,7 +28,9 @@ lib_libdomain_a_SOURCES = \
 	lib/domain-worker.c lib/domain-worker.h \
 	lib/domain-xml.c lib/domain-xml.h
 if HAVE_LIBVIRT
-lib_libdomain_a_SOURCES += lib/domain-libvirt.c lib/agent-libvirt.c lib/agent-libvirt.h
+lib_libdomain_a_SOURCES += \
+	lib/agent-libvirt.c lib/agent-libvirt.h \
+	lib/domain-libvirt.c lib/domain-libvirt-refresh.c lib/domain-libvirt.h
 endif
 lib_libdomain_a_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS)
 DOMAIN_LIBS = lib/libdomain.a lib/libvirtsuite.a $(LIBVIRT_LIBS) $(BASE_LIBS)

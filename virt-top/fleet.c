@@ -84,7 +84,7 @@ static void row_free(gpointer data)
 {
     Row *row = data;
 
-    domain_unref(row->domain);
+    g_clear_pointer(&row->domain, domain_unref);
     g_clear_pointer(&row->before, domain_unref);
     g_free(row->history);
     g_free(row);
@@ -144,86 +144,101 @@ static void compute_steal(Row *row)
     }
 }
 
-static void compute(Row *row, const DomainHost *host)
+/* domain: taken over as the newest sample; the one before it is what it is compared with. */
+static void compute(Row *row, Domain *domain, const DomainHost *host)
 {
-    row->active = row->domain->id >= 0 && row->domain->state != DOMAIN_STATE_SHUTOFF;
-    row->old = !row->domain->answers;
+    g_clear_pointer(&row->before, domain_unref);
+    /* Started anew meanwhile: its counters are others. The same sample once more: what grew before is not
+     * new. */
+    if (row->domain != NULL && row->domain->id == domain->id && row->domain->when < domain->when) {
+        row->before = g_steal_pointer(&row->domain);
+    }
+    g_clear_pointer(&row->domain, domain_unref);
+    row->domain = domain_ref(domain);
+    row->active = domain->id >= 0 && domain->state != DOMAIN_STATE_SHUTOFF;
+    row->old = !domain->answers;
     row->steal_percent = -1;
+    row->seconds = row->cpu_percent = 0;
+    row->cpu_time = 0;
+    row->memory_percent = 0;
     if (row->before != NULL) {
-        guint64 grown = fleet_growth(row->before->cpu_time, row->domain->cpu_time);
+        guint64 grown = fleet_growth(row->before->cpu_time, domain->cpu_time);
 
-        row->seconds = (double)(row->domain->when - row->before->when) / G_USEC_PER_SEC;
+        row->seconds = (double)(domain->when - row->before->when) / G_USEC_PER_SEC;
         if (grown != DOMAIN_UNKNOWN && row->seconds > 0 && host->cpus > 0) {
             row->cpu_time = grown;
             row->cpu_percent = (double)grown / 1e7 / row->seconds / host->cpus;
         }
         compute_steal(row);
-    }
-    if (row->before != NULL && row->domain->memory.current != DOMAIN_UNKNOWN && host->memory > 0) {
-        row->memory_percent = (guint)(MIN(row->domain->memory.current, G_MAXUINT32) * 100 / host->memory);
-    }
-    sum_traffic(row);
-    if (row->history == NULL) {
-        row->history = g_new0(History, 1);
-    }
-    if (row->before != NULL && row->active) {
-        row->history->cpu[row->history->next] = (float)row->cpu_percent;
-        row->history->next = (row->history->next + 1) % FLEET_HISTORY;
-        row->history->count = MIN(row->history->count + 1, FLEET_HISTORY);
-    }
-}
-
-static guint hash_uuid(gconstpointer key)
-{
-    return g_str_hash(((const Row *)key)->domain->uuid);
-}
-
-static gboolean same_uuid(gconstpointer a, gconstpointer b)
-{
-    return strcmp(((const Row *)a)->domain->uuid, ((const Row *)b)->domain->uuid) == 0;
-}
-
-/* The old row of a guest: most often at the same place, else by a table that is made when it is first needed.
- */
-static Row *find_old(GPtrArray *rows, guint i, Row *row, GHashTable **table)
-{
-    if (i < rows->len && same_uuid(rows->pdata[i], row)) {
-        return rows->pdata[i];
-    }
-    if (*table == NULL) {
-        *table = g_hash_table_new(hash_uuid, same_uuid);
-        for (guint j = 0; j < rows->len; j++) {
-            g_hash_table_add(*table, rows->pdata[j]);
+        if (domain->memory.current != DOMAIN_UNKNOWN && host->memory > 0) {
+            row->memory_percent = (guint)(MIN(domain->memory.current, G_MAXUINT32) * 100 / host->memory);
+        }
+        if (row->active) {
+            row->history->cpu[row->history->next] = (float)row->cpu_percent;
+            row->history->next = (row->history->next + 1) % FLEET_HISTORY;
+            row->history->count = MIN(row->history->count + 1, FLEET_HISTORY);
         }
     }
-    return g_hash_table_lookup(*table, row);
+    sum_traffic(row);
+}
+
+/* Most often the guests are those of the last time, at the same places. */
+static gboolean is_same(GPtrArray *rows, GPtrArray *domains)
+{
+    if (rows->len != domains->len) {
+        return FALSE;
+    }
+    for (guint i = 0; i < rows->len; i++) {
+        const Row *row = rows->pdata[i];
+
+        if (strcmp(row->domain->uuid, ((Domain *)domains->pdata[i])->uuid) != 0) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* Makes rows for these guests; those that were there keep theirs. */
+static void change_rows(FleetSource *source, GPtrArray *domains)
+{
+    g_autoptr(GHashTable) old = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GPtrArray) rows = g_steal_pointer(&source->rows);
+    GHashTableIter iter;
+    gpointer row;
+
+    g_ptr_array_set_free_func(rows, NULL);
+    source->rows = g_ptr_array_new_full(domains->len, row_free);
+    for (guint i = 0; i < rows->len; i++) {
+        row = rows->pdata[i];
+        if (g_hash_table_contains(old, ((Row *)row)->domain->uuid)) {
+            g_ptr_array_add(source->fleet->gone, row); /* two of the same UUID: an error of the source */
+        } else {
+            g_hash_table_insert(old, ((Row *)row)->domain->uuid, row);
+        }
+    }
+    for (guint i = 0; i < domains->len; i++) {
+        if (!g_hash_table_steal_extended(old, ((Domain *)domains->pdata[i])->uuid, NULL, &row)) {
+            row = g_new0(Row, 1);
+            ((Row *)row)->source = source;
+            ((Row *)row)->history = g_new0(History, 1);
+        }
+        g_ptr_array_add(source->rows, row);
+    }
+    g_hash_table_iter_init(&iter, old);
+    while (g_hash_table_iter_next(&iter, NULL, &row)) {
+        g_ptr_array_add(source->fleet->gone, row);
+    }
+    source->fleet->changed_rows = TRUE;
 }
 
 static void take_snapshot(FleetSource *source, DomainSnapshot *snapshot)
 {
-    g_autoptr(GPtrArray) old = source->rows;
-    GHashTable *table = NULL;
-
-    source->rows = g_ptr_array_new_full(snapshot->domains->len, row_free);
-    for (guint i = 0; i < snapshot->domains->len; i++) {
-        Row *row = g_new0(Row, 1);
-        Row *before;
-
-        row->domain = domain_ref(snapshot->domains->pdata[i]);
-        row->source = source;
-        before = old->len > 0 ? find_old(old, i, row, &table) : NULL;
-        if (before != NULL && before->history != NULL) {
-            row->history = g_steal_pointer(&before->history);
-            /* Started anew meanwhile: its counters are others. The same sample once more: what grew before is
-             * not new. */
-            if (before->domain->id == row->domain->id && before->domain->when < row->domain->when) {
-                row->before = domain_ref(before->domain);
-            }
-        }
-        compute(row, snapshot->host);
-        g_ptr_array_add(source->rows, row);
+    if (!is_same(source->rows, snapshot->domains)) {
+        change_rows(source, snapshot->domains);
     }
-    g_clear_pointer(&table, g_hash_table_unref);
+    for (guint i = 0; i < snapshot->domains->len; i++) {
+        compute(source->rows->pdata[i], snapshot->domains->pdata[i], snapshot->host);
+    }
     g_clear_pointer(&source->snapshot, domain_snapshot_unref);
     source->snapshot = snapshot;
 }
@@ -278,13 +293,29 @@ static void count_host(Totals *totals, GHashTable *seen, const DomainHost *host)
     totals->host_memory += host->memory;
 }
 
+static void collect_rows(Fleet *fleet)
+{
+    g_ptr_array_set_size(fleet->rows, 0);
+    for (guint i = 0; i < fleet->sources->len; i++) {
+        FleetSource *source = fleet->sources->pdata[i];
+
+        for (guint j = 0; j < source->rows->len; j++) {
+            g_ptr_array_add(fleet->rows, source->rows->pdata[j]);
+        }
+    }
+    fleet->changed_rows = FALSE;
+}
+
 static void count_all(Fleet *fleet)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     Totals totals = {.hostname = "?", .model = "?"};
     double cpus_used = 0;
 
-    g_ptr_array_set_size(fleet->rows, 0);
+    if (fleet
+            ->changed_rows) { /* else they stay in the order of the last time, which is nearly that of this */
+        collect_rows(fleet);
+    }
     for (guint i = 0; i < fleet->sources->len; i++) {
         FleetSource *source = fleet->sources->pdata[i];
 
@@ -299,7 +330,6 @@ static void count_all(Fleet *fleet)
             if (!source->fresh) {
                 row->old = TRUE;
             }
-            g_ptr_array_add(fleet->rows, row);
             count_state(&totals, row);
             if (row->active) {
                 totals.cpu_time += row->old ? 0 : row->cpu_time;
@@ -326,6 +356,7 @@ static void end_round(Fleet *fleet)
     }
     count_all(fleet);
     fleet->done(fleet->user_data);
+    g_ptr_array_set_size(fleet->gone, 0); /* nobody shows them any more */
 }
 
 static void on_snapshot(GObject *object, GAsyncResult *result, gpointer user_data)
@@ -441,6 +472,7 @@ Fleet *fleet_new(FleetFunc done, FleetFunc changed, gpointer user_data)
 
     fleet->sources = g_ptr_array_new_with_free_func(source_free);
     fleet->rows = g_ptr_array_new();
+    fleet->gone = g_ptr_array_new_with_free_func(row_free);
     fleet->wants = DOMAIN_WANT_ALL;
     fleet->done = done;
     fleet->changed = changed;
@@ -454,6 +486,7 @@ void fleet_free(Fleet *fleet)
         g_source_remove(fleet->timer);
     }
     g_ptr_array_unref(fleet->rows);
+    g_ptr_array_unref(fleet->gone);
     g_ptr_array_unref(fleet->sources);
     g_strfreev(fleet->first);
     g_free(fleet);
@@ -465,8 +498,8 @@ gboolean fleet_is_lost(const Fleet *fleet, const char **reason)
     for (guint i = 0; i < fleet->sources->len; i++) {
         const FleetSource *source = fleet->sources->pdata[i];
 
-        if (!source->is_monitor && source->snapshot != NULL) {
-            return FALSE;
+        if (!source->is_monitor && (source->snapshot != NULL || source->busy)) {
+            return FALSE; /* one that is slow may still answer */
         }
         if (source->is_monitor && (source->rows->len > 0 || fleet->sources->len == 1)) {
             return FALSE;
@@ -550,5 +583,10 @@ void fleet_sort(Fleet *fleet, SortKey key, gboolean by_host)
 {
     Order order = {key, by_host};
 
-    g_ptr_array_sort_with_data(fleet->rows, compare_rows, &order);
+    for (guint i = 1; i < fleet->rows->len; i++) {
+        if (compare_rows(&fleet->rows->pdata[i - 1], &fleet->rows->pdata[i], &order) > 0) {
+            g_ptr_array_sort_with_data(fleet->rows, compare_rows, &order);
+            return;
+        }
+    }
 }

@@ -80,6 +80,8 @@ typedef void (*FleetFunc)(gpointer user_data);
 typedef struct Fleet {
     GPtrArray *sources; /* of FleetSource */
     GPtrArray *rows;    /* of Row, borrowed: all of them, sorted */
+    GPtrArray *gone;    /* of Row: not there any more, kept until the round is over for those who show them */
+    gboolean changed_rows; /* guests have come or gone since they were put together */
     Totals totals;
     DomainWants wants;
     char **first; /* UUIDs on the screen */

@@ -95,13 +95,18 @@ void lines_csv_field(GString *out, const char *text)
     g_string_append_c(out, '"');
 }
 
-static void csv_number(GString *out, guint64 value)
+static char *csv_number(char *to, guint64 value)
 {
-    if (value == DOMAIN_UNKNOWN) {
-        g_string_append_c(out, ',');
-    } else {
-        g_string_append_printf(out, ",%" G_GUINT64_FORMAT, value);
-    }
+    *to++ = ',';
+    return value == DOMAIN_UNKNOWN ? to : number_decimal(value, to);
+}
+
+static char *csv_float(char *to, double value)
+{
+    char number[NUMBER_SIZE];
+
+    *to++ = ',';
+    return g_stpcpy(to, number_float(value, number));
 }
 
 static int by_id(gconstpointer a, gconstpointer b)
@@ -114,47 +119,58 @@ static int by_id(gconstpointer a, gconstpointer b)
 static void csv_domain(GString *out, const LineOptions *options, const Row *row)
 {
     gboolean known = row->before != NULL && !row->old;
-    char number[NUMBER_SIZE];
+    const Traffic *traffic = &row->traffic;
+    char numbers[8 * NUMBER_SIZE], *to = numbers;
 
-    g_string_append_printf(out, ",%d,", row->domain->id);
+    *to++ = ',';
+    to = number_decimal((guint64)MAX(row->domain->id, 0), to);
+    *to++ = ',';
+    g_string_append_len(out, numbers, to - numbers);
     lines_csv_field(out, row->domain->name);
+    to = numbers;
     if (options->cpu) {
-        g_string_append_c(out, ',');
-        g_string_append(out, number_float(known ? (double)row->cpu_time : 0, number));
-        g_string_append_c(out, ',');
-        g_string_append(out, number_float(known ? row->cpu_percent : 0, number));
+        to = csv_float(to, known ? (double)row->cpu_time : 0);
+        to = csv_float(to, known ? row->cpu_percent : 0);
     }
     if (options->memory) {
         /* In fact KiB. */
-        csv_number(out,
-                   known && row->domain->memory.current != DOMAIN_UNKNOWN ? row->domain->memory.current : 0);
-        csv_number(out, known ? row->memory_percent : 0);
+        to = csv_number(
+            to, known && row->domain->memory.current != DOMAIN_UNKNOWN ? row->domain->memory.current : 0);
+        to = csv_number(to, known ? row->memory_percent : 0);
     }
     if (options->block) {
-        csv_number(out, !known              ? DOMAIN_UNKNOWN
-                        : options->in_bytes ? row->traffic.rd_bytes
-                                            : row->traffic.rd_reqs);
-        csv_number(out, !known              ? DOMAIN_UNKNOWN
-                        : options->in_bytes ? row->traffic.wr_bytes
-                                            : row->traffic.wr_reqs);
+        to = csv_number(to, !known              ? DOMAIN_UNKNOWN
+                            : options->in_bytes ? traffic->rd_bytes
+                                                : traffic->rd_reqs);
+        to = csv_number(to, !known              ? DOMAIN_UNKNOWN
+                            : options->in_bytes ? traffic->wr_bytes
+                                                : traffic->wr_reqs);
     }
     if (options->net) {
-        csv_number(out, known ? row->traffic.rx_bytes : DOMAIN_UNKNOWN);
-        csv_number(out, known ? row->traffic.tx_bytes : DOMAIN_UNKNOWN);
+        to = csv_number(to, known ? traffic->rx_bytes : DOMAIN_UNKNOWN);
+        to = csv_number(to, known ? traffic->tx_bytes : DOMAIN_UNKNOWN);
     }
+    g_string_append_len(out, numbers, to - numbers);
 }
 
 void lines_csv(GString *out, const LineOptions *options, GPtrArray *rows, const Totals *totals, gint64 now)
 {
     g_autoptr(GPtrArray) active = g_ptr_array_sized_new(rows->len);
-    char clock[NUMBER_SIZE], percent[NUMBER_SIZE];
+    char clock[NUMBER_SIZE], percent[NUMBER_SIZE], numbers[4 * NUMBER_SIZE], *to = numbers;
+    gboolean in_order = TRUE;
 
     for (guint i = 0; i < rows->len; i++) {
-        if (((Row *)rows->pdata[i])->active) {
+        const Row *row = rows->pdata[i];
+
+        if (row->active) {
+            in_order = in_order && (active->len == 0 ||
+                                    ((Row *)active->pdata[active->len - 1])->domain->id <= row->domain->id);
             g_ptr_array_add(active, rows->pdata[i]);
         }
     }
-    g_ptr_array_sort(active, by_id);
+    if (!in_order) {
+        g_ptr_array_sort(active, by_id);
+    }
     lines_csv_field(out, totals->hostname);
     g_string_append_printf(out, ",%s,", lines_clock(now, clock));
     lines_csv_field(out, totals->model);
@@ -162,10 +178,11 @@ void lines_csv(GString *out, const LineOptions *options, GPtrArray *rows, const 
                            totals->running, totals->blocked, totals->paused, totals->shutdown,
                            totals->shutoff, totals->crashed, totals->active, totals->inactive,
                            g_ascii_formatd(percent, sizeof percent, "%.1f", totals->cpu_percent));
-    csv_number(out, totals->host_memory);
-    csv_number(out, totals->memory);
-    csv_number(out, totals->guest_memory);
-    csv_number(out, totals->cpu_time);
+    to = csv_number(to, totals->host_memory);
+    to = csv_number(to, totals->memory);
+    to = csv_number(to, totals->guest_memory);
+    to = csv_number(to, totals->cpu_time);
+    g_string_append_len(out, numbers, to - numbers);
     for (guint i = 0; i < active->len; i++) {
         csv_domain(out, options, active->pdata[i]);
     }

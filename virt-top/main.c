@@ -127,8 +127,10 @@ static void on_round(gpointer user_data)
         stop(program, 1);
         return;
     }
-    fleet_sort(program->fleet, options->sort, FALSE);
     if (program->csv != NULL) {
+        if (program->ui == NULL) {
+            fleet_sort(program->fleet, SORT_ID, FALSE); /* its own order: once it is, it stays */
+        }
         lines_csv(text, &options->lines, program->fleet->rows, &program->fleet->totals, now);
         write_out(program, program->csv, text);
         g_string_truncate(text, 0);
@@ -137,8 +139,10 @@ static void on_round(gpointer user_data)
         fleet_sort(program->fleet, SORT_ID, FALSE); /* whatever -o says, as with 1.1.1 */
         lines_stream(text, &options->lines, program->fleet->rows, &program->fleet->totals, now);
     } else if (options->json) {
+        fleet_sort(program->fleet, options->sort, FALSE);
         lines_json(text, program->fleet, now);
     } else if (options->batch && !options->script) {
+        fleet_sort(program->fleet, options->sort, FALSE);
         lines_batch(text, &options->lines, program->fleet->rows, &program->fleet->totals, now);
     }
     if (text->len > 0) {

@@ -19,3 +19,5 @@ const char *number_percent(double value, char *text);
 const char *number_time(guint64 ns, char *text);
 /* As OCaml writes a float: %.12g, with a "." at its end if it would look like an integer. */
 const char *number_float(double value, char *text);
+/* As it is, without a NUL; returns the place behind it. */
+char *number_decimal(guint64 value, char *text);

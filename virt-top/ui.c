@@ -822,6 +822,7 @@ Ui *ui_new(Options *options, Fleet *fleet, const UiHooks *hooks, GError **error)
                     g_getenv("TERM") != NULL ? g_getenv("TERM") : "");
         return NULL;
     }
+    del_curterm(cur_term); /* newterm() makes its own */
     screen = newterm(NULL, stdout, stdin);
     if (screen == NULL) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "the terminal cannot be set up");

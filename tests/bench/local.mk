@@ -2,4 +2,4 @@
 EXTRA_DIST += tests/bench/boot tests/bench/boot-work
 EXTRA_DIST += tests/bench/disk tests/bench/disk-init tests/bench/disk-work
 EXTRA_DIST += tests/bench/net tests/bench/net-flows.sh
-EXTRA_DIST += tests/bench/virt-what
+EXTRA_DIST += tests/bench/virt-top tests/bench/virt-top-fetch tests/bench/virt-what

@@ -163,6 +163,48 @@ START_TEST (actions_and_events) {
 }
 END_TEST
 
+/* Guests that are known are not listed again, until an event tells of a change. */
+START_TEST (known_guests) {
+    g_autoptr(DomainSource) source = open_source("test:///default", DOMAIN_SOURCE_WRITABLE);
+    g_autofree char *uuid = NULL;
+    guint64 time = 0;
+    guint events = 0;
+    Wait wait = {0};
+
+    for (guint i = 0; i < 3; i++) {
+        Wait again = refresh(source, 20000);
+        const Domain *domain;
+
+        ck_assert_ptr_nonnull(again.snapshot);
+        ck_assert_uint_eq(again.snapshot->domains->len, 1);
+        domain = again.snapshot->domains->pdata[0];
+        ck_assert_str_eq(domain->name, "test");
+        ck_assert_int_eq(domain->id, 1);
+        ck_assert_uint_gt(domain->cpu_time, time);
+        time = domain->cpu_time;
+        g_free(uuid);
+        uuid = g_strdup(domain->uuid);
+        domain_snapshot_unref(again.snapshot);
+    }
+    domain_source_set_func(source, count_event, &events);
+    domain_source_act_async(source, uuid, DOMAIN_ACTION_SHUTDOWN, 0, 20000, NULL, on_acted, &wait);
+    run(&wait);
+    ck_assert_msg(wait.acted, "%s", wait.error != NULL ? wait.error->message : "?");
+    while (events == 0) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    for (guint i = 0; i < 2; i++) {
+        Wait again = refresh(source, 20000);
+        const Domain *domain = again.snapshot->domains->pdata[0];
+
+        ck_assert_int_eq(domain->id, -1);
+        ck_assert_int_eq(domain->state, DOMAIN_STATE_SHUTOFF);
+        ck_assert_str_eq(domain->uuid, uuid);
+        domain_snapshot_unref(again.snapshot);
+    }
+}
+END_TEST
+
 START_TEST (unreachable) {
     g_autoptr(DomainSource) source = open_source("test+unix:///default?socket=/nonexistent/socket", 0);
     Wait wait = refresh(source, 20000);
@@ -243,6 +285,7 @@ int main(void)
     tcase_add_test(tcase, statistics);
     tcase_add_test(tcase, devices);
     tcase_add_test(tcase, actions_and_events);
+    tcase_add_test(tcase, known_guests);
     tcase_add_test(tcase, unreachable);
     tcase_add_test(tcase, stuck);
     tcase_add_test(tcase, freed_while_asked);

@@ -41,8 +41,8 @@ START_TEST (fields) {
     ck_assert(domain_fields_take_number(domain, "vcpu.1.delay", 12));
     ck_assert(domain_fields_take_number(domain, "vcpu.1.exits.sum", 13));
     ck_assert(domain_fields_take_number(domain, "block.count", 1));
-    ck_assert(domain_fields_take_text(domain, "block.0.name", "vda"));
-    ck_assert(domain_fields_take_text(domain, "block.0.path", "/d"));
+    ck_assert(domain_fields_take_text(domain, NULL, "block.0.name", "vda"));
+    ck_assert(domain_fields_take_text(domain, NULL, "block.0.path", "/d"));
     ck_assert(domain_fields_take_number(domain, "block.0.rd.reqs", 21));
     ck_assert(domain_fields_take_number(domain, "block.0.fl.times", 22));
     ck_assert(domain_fields_take_number(domain, "net.0.rx.drop", 31));
@@ -54,7 +54,7 @@ START_TEST (fields) {
     ck_assert(!domain_fields_take_number(domain, "vcpu.-1.time", 1));
     ck_assert(!domain_fields_take_number(domain, "vcpu.", 1));
     ck_assert(!domain_fields_take_number(domain, "", 1));
-    ck_assert(!domain_fields_take_text(domain, "net.5000.name", "x"));
+    ck_assert(!domain_fields_take_text(domain, NULL, "net.5000.name", "x"));
     domain_fields_finish(domain);
     ck_assert_int_eq(domain->state, DOMAIN_STATE_PAUSED);
     ck_assert_uint_eq(domain->parts, DOMAIN_HAS_CPU | DOMAIN_HAS_MEMORY | DOMAIN_HAS_VCPUS |
@@ -73,6 +73,58 @@ START_TEST (fields) {
     copy = domain_copy(domain);
     ck_assert_ptr_ne(copy->block, domain->block);
     ck_assert_str_eq(copy->block[0].path, "/d");
+}
+END_TEST
+
+/* Records that are alike, and one that is not. */
+START_TEST (hints) {
+    static const char *const records[][3] = {{"cpu.time", "block.0.rd.reqs", "vcpu.0.exits.sum"},
+                                             {"cpu.time", "block.0.rd.reqs", "vcpu.0.exits.sum"},
+                                             {"block.1.rd.reqs", "cpu.time", "vcpu.0.pf_taken.sum"}};
+    DomainFieldsHint *hint = domain_fields_hint_new();
+    g_autofree char *wide = g_strnfill(100, 'x');
+
+    for (guint i = 0; i < G_N_ELEMENTS(records); i++) {
+        g_autoptr(Domain) domain = domain_new("x", NULL);
+
+        for (guint j = 0; j < 3; j++) {
+            ck_assert_int_eq(domain_fields_take_hinted(hint, j, domain, records[i][j], 10 + j),
+                             i < 2 || j < 2);
+        }
+        ck_assert(!domain_fields_take_hinted(hint, 1, domain, wide, 1));
+        ck_assert(!domain_fields_take_hinted(hint, G_MAXUINT, domain, "no", 1));
+        ck_assert(domain_fields_take_hinted(hint, G_MAXUINT, domain, "cpu.user", 5));
+        ck_assert(!domain_fields_take_hinted(hint, 3, domain, "block.5000.rd.reqs", 1));
+        ck_assert_uint_eq(domain->cpu_time, i < 2 ? 10 : 11);
+        ck_assert_uint_eq(domain->n_blocks, i < 2 ? 1 : 2);
+        ck_assert_uint_eq(domain->block[domain->n_blocks - 1].rd_reqs, i < 2 ? 11 : 10);
+        ck_assert_uint_eq(domain->cpu_user, 5);
+    }
+    domain_fields_hint_free(hint);
+}
+END_TEST
+
+START_TEST (like) {
+    g_autoptr(Domain) domain = domain_new("x", NULL);
+    g_autoptr(Domain) other = NULL;
+
+    domain->id = 7;
+    domain->cpu_time = 5;
+    ck_assert(domain_fields_take_text(domain, NULL, "block.0.name", "vda"));
+    ck_assert(domain_fields_take_text(domain, NULL, "net.0.name", "tap0"));
+    other = domain_new_like(domain);
+    ck_assert_str_eq(other->name, "x");
+    ck_assert_str_eq(other->uuid, domain->uuid);
+    ck_assert_int_eq(other->id, 7);
+    ck_assert_uint_eq(other->cpu_time, DOMAIN_UNKNOWN);
+    ck_assert_uint_eq(other->memory.current, DOMAIN_UNKNOWN);
+    ck_assert(domain_fields_take_text(other, domain, "block.0.name", "vda"));
+    ck_assert_ptr_eq(other->block[0].name, domain->block[0].name);
+    ck_assert(domain_fields_take_text(other, domain, "block.0.name", "vdb")); /* said twice: the last holds */
+    ck_assert_str_eq(other->block[0].name, "vdb");
+    ck_assert(domain_fields_take_text(other, domain, "block.1.name", "vdc"));
+    ck_assert(domain_fields_take_text(other, domain, "net.0.name", "tap1"));
+    ck_assert_str_eq(other->nic[0].name, "tap1");
 }
 END_TEST
 
@@ -177,6 +229,8 @@ int main(void)
 
     tcase_add_test(tcase, identity);
     tcase_add_test(tcase, fields);
+    tcase_add_test(tcase, hints);
+    tcase_add_test(tcase, like);
     tcase_add_test(tcase, xml_devices);
     tcase_add_test(tcase, qmp);
     suite_add_tcase(suite, tcase);

@@ -54,6 +54,38 @@ START_TEST (numbers) {
     ck_assert_str_eq(number_float(0, text), "0.");
     ck_assert_str_eq(number_float(15.5173994822, text), "15.5173994822");
     ck_assert_str_eq(number_float(1e15, text), "1e+15");
+    ck_assert_str_eq(number_float(-2.5, text), "-2.5");
+}
+END_TEST
+
+/* The short way to write a float against printf's. */
+START_TEST (floats) {
+    static const double edges[] = {1e-4,
+                                   0.00099999999999949,
+                                   0.1,
+                                   0.5,
+                                   0.99999999999949,
+                                   0.9999999999995,
+                                   1.00000000000049,
+                                   9.9999999999995,
+                                   99.99999999995,
+                                   1e11 - 0.5,
+                                   99999999999.95,
+                                   1e12 - 0.5,
+                                   0.000099999999999999};
+    g_autoptr(GRand) rand = g_rand_new_with_seed(7);
+    char ours[NUMBER_SIZE], theirs[NUMBER_SIZE];
+
+    for (guint i = 0; i < 300000; i++) {
+        double value =
+            i < G_N_ELEMENTS(edges) ? edges[i] : ldexp(g_rand_double(rand), g_rand_int_range(rand, -14, 42));
+
+        g_ascii_formatd(theirs, sizeof theirs, "%.12g", value);
+        if (strpbrk(theirs, ".e") == NULL) {
+            strcat(theirs, ".");
+        }
+        ck_assert_str_eq(number_float(value, ours), theirs);
+    }
 }
 END_TEST
 
@@ -323,6 +355,7 @@ int main(void)
     int failed;
 
     tcase_add_test(tcase, numbers);
+    tcase_add_test(tcase, floats);
     tcase_add_test(tcase, csv);
     tcase_add_test(tcase, stream);
     tcase_add_test(tcase, names);
