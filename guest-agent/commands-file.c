@@ -94,6 +94,7 @@ static void work_start(FileWork *work)
 static void work_end(FileWork *work)
 {
     if (work->closes) {
+        g_queue_clear(&work->file->waiting); /* this work was the last */
         g_free(work->file);
     } else if (work->file) {
         g_queue_pop_head(&work->file->waiting);

@@ -12,7 +12,7 @@ static JsonNode *get_blocks(JsonObject *arguments, GError **error)
 static JsonNode *set_blocks(JsonObject *arguments, GError **error)
 {
     JsonArray *wanted = json_object_get_array_member(arguments, "mem-blks");
-    JsonArray *results = json_array_new();
+    g_autoptr(JsonArray) results = json_array_new();
     for (guint i = 0; i < json_array_get_length(wanted); i++) {
         JsonObject *block = json_array_get_object_element(wanted, i);
         json_array_add_object_element(results, memory_block_set("", command_int(block, "phys-index", -1),
