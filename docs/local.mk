@@ -3,3 +3,4 @@ EXTRA_DIST += docs/architecture.md
 EXTRA_DIST += docs/cpu-and-memory.md
 EXTRA_DIST += docs/devices.md
 EXTRA_DIST += docs/statistics.md
+EXTRA_DIST += docs/policy.md
