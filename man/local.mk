@@ -14,3 +14,6 @@ endif
 if ENABLE_VIRT_TOP
 dist_man_MANS += man/virt-top.1
 endif
+if ENABLE_BALLOON
+dist_man_MANS += man/balloon-sim.1
+endif

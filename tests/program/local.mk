@@ -50,3 +50,5 @@ EXTRA_DIST += tests/program/agent_under_test.py \
 
 EXTRA_DIST += tests/program/virt-top.test tests/program/virt-top-screens.txt
 EXTRA_DIST += tests/program/qcow2_images.py tests/program/qcow2-kill.test tests/program/qcow2-qemu.test
+
+EXTRA_DIST += tests/program/balloon-sim.test tests/program/balloon-sim-scores.txt

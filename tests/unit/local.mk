@@ -129,3 +129,10 @@ check_PROGRAMS += tests/unit/test_virt_top
 endif
 endif
 tests_unit_test_virt_top_LDADD = virt-top/libvirttop.a $(DOMAIN_LIBS) $(CHECK_LIBS) -lm
+
+if HAVE_CHECK
+if ENABLE_BALLOON
+check_PROGRAMS += tests/unit/test_policy
+endif
+endif
+tests_unit_test_policy_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
