@@ -4,13 +4,14 @@ if HAVE_CHECK
 if ENABLE_HOST_VMM
 check_LIBRARIES += tests/device/libdevice.a
 check_PROGRAMS += tests/device/test_pc_board tests/device/test_uart16550 tests/device/test_virtio_rng
-check_PROGRAMS += tests/device/test_virtio_net tests/device/test_virtio_blk_life
+check_PROGRAMS += tests/device/test_virtio_blk_life
+check_PROGRAMS += tests/device/test_virtio_net tests/device/test_virtio_net_control tests/device/test_virtio_net_rx tests/device/test_virtio_net_tx
 check_PROGRAMS += tests/device/test_io_bus tests/device/test_pci tests/device/test_virtio_scsi tests/device/test_virtio_balloon
 check_PROGRAMS += tests/device/test_hostile tests/device/test_virtio_blk tests/device/test_virtqueue tests/device/test_virtio_pci tests/device/test_virtio_serial
 endif
 endif
 tests_device_libdevice_a_SOURCES = tests/device/driver.c tests/device/driver.h \
-	tests/device/fake-netdev.c tests/device/fake-netdev.h \
+	tests/device/fake-netdev.c tests/device/fake-netdev.h tests/device/net-rig.c tests/device/net-rig.h \
 	tests/device/hostile.c tests/device/hostile.h tests/device/hostile-private.h \
 	tests/device/hostile-balloon.c tests/device/hostile-disk.c
 device_test_libs = tests/device/libdevice.a host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS) $(VMM_LIBS)
@@ -23,6 +24,9 @@ tests_device_test_virtio_blk_LDADD = $(device_test_libs)
 tests_device_test_virtio_blk_life_SOURCES = tests/device/test_virtio_blk_life.c tests/device/blk.c tests/device/blk.h
 tests_device_test_virtio_blk_life_LDADD = $(device_test_libs)
 tests_device_test_virtio_net_LDADD = $(device_test_libs)
+tests_device_test_virtio_net_control_LDADD = $(device_test_libs)
+tests_device_test_virtio_net_rx_LDADD = $(device_test_libs)
+tests_device_test_virtio_net_tx_LDADD = $(device_test_libs)
 tests_device_test_virtio_rng_LDADD = $(device_test_libs)
 tests_device_test_virtio_serial_LDADD = $(device_test_libs)
 tests_device_test_io_bus_LDADD = $(device_test_libs)
