@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Runs in the bench's machine by scenario.sh, for tests/bench/net: prints "# flow BACKEND DIRECTION MONITOR MIB/S".
+# Runs in the bench's machine by scenario.sh, for tests/bench/net: prints "# figure BACKEND-DIRECTION MONITOR MIB/S".
 MEMORY=320
 EXEC_LIMIT=120
 modprobe -q -a tun || :
@@ -15,8 +15,7 @@ start() {
 }
 MONITOR=host-vmm
 start host-vmm 1
-# QEMU gives as many features as it has, on the same options.
-MONITOR='qemu-system-x86_64 -L ./qemu -no-user-config -display none -machine pc -accel kvm -cpu host'
+MONITOR=$QEMU
 start qemu 2
 
 # to_host BACKEND MONITOR ADDRESS
@@ -24,13 +23,13 @@ to_host() {
     tcp-flow listen 7001 receive >"$LOGS/flow" 2>&1 &
     guest_run "$2" "tcp-flow connect $3 7001 send $MIB" >&2
     wait $!
-    note "flow $1 guest-to-host $2 $(sed -n 's/.* \([0-9.]*\) MiB.*/\1/p' "$LOGS/flow")"
+    note "figure $1-to-host $2 $(sed -n 's/.* \([0-9.]*\) MiB.*/\1/p' "$LOGS/flow")"
 }
 # to_guest BACKEND MONITOR ADDRESS PORT
 to_guest() {
     guest_run "$2" "setsid tcp-flow listen 7003 receive >/tmp/flow 2>&1 </dev/null & sleep 0.2" >&2
     tcp-flow connect "$3" "$4" send "$MIB" >"$LOGS/flow" 2>&1
-    note "flow $1 host-to-guest $2 $(guest_run "$2" 'cat /tmp/flow' | sed -n 's/.* \([0-9.]*\) MiB.*/\1/p')"
+    note "figure $1-to-guest $2 $(guest_run "$2" 'cat /tmp/flow' | sed -n 's/.* \([0-9.]*\) MiB.*/\1/p')"
 }
 # pair FLOW ROUND: under one monitor and right after it under the other, each first in turn.
 pair() {
