@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "host-vmm/hw/i6300esb.h"
+#include "host-vmm/hw/pvpanic.h"
 #include "host-vmm/hw/uart16550.h"
+#include "host-vmm/hw/vmgenid.h"
 #include "host-vmm/virtio/virtio-balloon.h"
 #include "host-vmm/virtio/virtio-blk.h"
 #include "host-vmm/virtio/virtio-net.h"
@@ -12,18 +15,14 @@
 #include "host-vmm/virtio/virtio-serial.h"
 
 static const DeviceType *const types[] = {
-    &uart16550_type,
-    &virtio_balloon_pci_type,
-    &virtio_blk_pci_type,
-    &virtio_net_pci_type,
-    &virtio_rng_pci_type,
-    &virtio_scsi_pci_type,
-    &scsi_hd_type,
-    &scsi_cd_type,
-    &virtio_serial_pci_type,
-    &virtserialport_type,
-    &virtconsole_type,
-    NULL,
+    &i6300esb_type,          &pvpanic_type,
+    &pvpanic_pci_type,       &uart16550_type,
+    &vmgenid_type,           &virtio_balloon_pci_type,
+    &virtio_blk_pci_type,    &virtio_net_pci_type,
+    &virtio_rng_pci_type,    &virtio_scsi_pci_type,
+    &scsi_hd_type,           &scsi_cd_type,
+    &virtio_serial_pci_type, &virtserialport_type,
+    &virtconsole_type,       NULL,
 };
 
 const DeviceType *const *device_types(void)
@@ -86,6 +85,19 @@ Device *device_find(const DeviceEnv *env, const char *id)
             return device;
     }
     return NULL;
+}
+
+gboolean device_take_pci_place(OptSet *options, int *slot, guint *function, GError **error)
+{
+    const char *bus = optset_string(options, "bus");
+    const char *address = optset_string(options, "addr");
+    *slot = -1;
+    *function = 0;
+    if (bus != NULL && strcmp(bus, "pci.0") != 0) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "bus '%s' does not exist; there is pci.0", bus);
+        return FALSE;
+    }
+    return address == NULL || pci_parse_address(address, slot, function, error);
 }
 
 void device_destroy(Device *device)

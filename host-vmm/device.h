@@ -22,6 +22,16 @@ typedef struct DeviceType DeviceType;
 /* An event for the monitor: name as in QMP ("VSERPORT_CHANGE"), data taken (may be NULL). Any thread. */
 typedef void (*DeviceEventFunc)(const char *name, JsonObject *data, gpointer user_data);
 
+/* What the machine has an action for (-action). Any thread. */
+typedef enum {
+    DEVICE_ALARM_WATCHDOG,     /* a watchdog has expired */
+    DEVICE_ALARM_PANIC,        /* the guest says that it has panicked */
+    DEVICE_ALARM_CRASH_LOADED, /* the same, and that it goes on as a crash kernel */
+} DeviceAlarm;
+typedef void (*DeviceAlarmFunc)(DeviceAlarm alarm, gpointer user_data);
+/* Raises one of ACPI's general-purpose events. Any thread. */
+typedef void (*DeviceGpeFunc)(guint gpe, gpointer user_data);
+
 /* All that a device may know of where it lives. Lives as long as the machine. */
 typedef struct DeviceEnv {
     GuestMemory *memory;
@@ -37,13 +47,15 @@ typedef struct DeviceEnv {
     NetDevSet *netdevs;
     GPtrArray *devices; /* of Device*, in order of creation, owned */
     DeviceEventFunc event;
-    gpointer event_data;
+    DeviceAlarmFunc alarm;
+    DeviceGpeFunc raise_gpe;
+    gpointer event_data; /* of these three */
 } DeviceEnv;
 
 /* What qom-list names, qom-get reads and qom-set writes. Main thread. */
 typedef struct DeviceProperty {
-    const char *name; /* NULL ends a list */
-    const char *type; /* as qom-list says it: "int" */
+    const char *name;                                                 /* NULL ends a list */
+    const char *type;                                                 /* as qom-list says it: "int" */
     JsonNode *(*get)(Device *device, GError **error);                 /* owned */
     gboolean (*set)(Device *device, JsonNode *value, GError **error); /* NULL: read-only */
 } DeviceProperty;
@@ -58,12 +70,12 @@ struct DeviceType {
     const DeviceProperty *properties; /* NULL: none */
 };
 
-/* A device's struct begins with this. type and id are filled in by device_create(), after create(): a device that needs
- * its id earlier asks the options for it. */
+/* A device's struct begins with this. type and id are filled in by device_create(), after create(): a device
+ * that needs its id earlier asks the options for it. */
 struct Device {
     const DeviceType *type;
-    char *id; /* NULL if it has none */
-    PciDevice *pci; /* its function on the PCI bus, or NULL */
+    char *id;                      /* NULL if it has none */
+    PciDevice *pci;                /* its function on the PCI bus, or NULL */
     void (*reset)(Device *device); /* machine reset: to power-on state; vCPUs are stopped. May be NULL */
     /* Finish what is in flight, begin nothing (vCPUs are stopped already); go on. May be NULL. */
     void (*pause)(Device *device);
@@ -71,10 +83,12 @@ struct Device {
     void (*destroy)(Device *device); /* frees everything, the struct too */
 };
 
-/* Makes and adds to env->devices: finds the type by options' "driver", refuses a second device of the same id, checks
- * that every property was known. Errors name driver and id. */
+/* Makes and adds to env->devices: finds the type by options' "driver", refuses a second device of the same
+ * id, checks that every property was known. Errors name driver and id. */
 Device *device_create(DeviceEnv *env, OptSet *options, GError **error);
 Device *device_find(const DeviceEnv *env, const char *id);
 void device_destroy(Device *device);
+/* Takes the options of a device's place on the PCI bus (bus=pci.0, addr=); slot -1: anywhere. */
+gboolean device_take_pci_place(OptSet *options, int *slot, guint *function, GError **error);
 /* All types, NULL-terminated. */
 const DeviceType *const *device_types(void);

@@ -6,6 +6,7 @@
 
 #include <gio/gio.h>
 
+#include "host-vmm/actions.h"
 #include "host-vmm/kvm/cpu-model.h"
 
 typedef struct MachineConfig {
@@ -20,8 +21,7 @@ typedef struct MachineConfig {
     char *kernel, *initrd, *append; /* -kernel, -initrd, -append */
     gboolean probe;                 /* -accel kvm,probe=: run the probe guest first; default TRUE */
     gboolean start_paused;          /* -S */
-    gboolean no_reboot;             /* -no-reboot: a guest reset ends the process */
-    gboolean no_shutdown;           /* -no-shutdown: a guest power-off only stops it */
+    Actions actions;                /* -action, -watchdog-action, -no-reboot, -no-shutdown */
     gboolean daemonize;
     char *pidfile;
     char *log_file; /* -D; NULL: stderr */

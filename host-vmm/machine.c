@@ -2,13 +2,12 @@
 #include "host-vmm/machine.h"
 
 #include "host-vmm/boot/acpi.h"
-#include "host-vmm/boot/loader.h"
-#include "host-vmm/cpu-set.h"
-#include "host-vmm/hw/pc.h"
+#include "host-vmm/hw/pvpanic.h"
 #include "host-vmm/hw/uart16550.h"
+#include "host-vmm/hw/vmgenid.h"
 #include "host-vmm/kvm/interrupts.h"
 #include "host-vmm/kvm/probe.h"
-#include "host-vmm/notifier.h"
+#include "host-vmm/machine-private.h"
 
 #define PORT_LIMIT       0xffff
 #define MMIO_LIMIT       G_MAXUINT64
@@ -21,52 +20,15 @@
 #define OST_SUCCESS           0
 #define OST_EJECT_IN_PROGRESS 0x84
 
-/* What other threads ask of the main thread, in order. */
-typedef enum {
-    REQUEST_EVENT,
-    REQUEST_GUEST_RESET,
-    REQUEST_GUEST_POWER_OFF,
-    REQUEST_STOP_ON_ERROR,
-    REQUEST_STOP_ON_IO_ERROR,
-    REQUEST_EJECT_VCPU,
-    REQUEST_VCPU_REPORT,
-} RequestKind;
-
-typedef struct Request {
-    RequestKind kind;
-    char *text; /* the event's name, or what went wrong */
-    JsonObject *data;
-    guint vcpu;
-    guint32 source, status; /* of _OST */
-} Request;
-
-struct Machine {
-    const MachineConfig *config;
-    MachineState state; /* main thread, as all that is not said to be otherwise */
-    DeviceEnv env;
-    Kvm *kvm;
-    Loader *loader;
-    Pc *pc;
-    Numa *numa;
-    CpuidTable *cpuid;
-    KvmStats *vm_stats; /* NULL until asked for */
-    CpuSet *cpus;
-    gboolean ended; /* the quit function has been called */
-
-    GMutex request_lock; /* guards requests */
-    GQueue requests;
-    Notifier *request_notifier;
-
-    MachineEventFunc event_func;
-    gpointer event_data;
-    MachineQuitFunc quit_func;
-    gpointer quit_data;
-};
-
 static const char *const state_names[] = {
-    [MACHINE_PRELAUNCH] = "prelaunch", [MACHINE_RUNNING] = "running",
-    [MACHINE_PAUSED] = "paused",       [MACHINE_IO_ERROR] = "io-error",
-    [MACHINE_SHUTDOWN] = "shutdown",   [MACHINE_INTERNAL_ERROR] = "internal-error",
+    [MACHINE_PRELAUNCH] = "prelaunch",
+    [MACHINE_RUNNING] = "running",
+    [MACHINE_PAUSED] = "paused",
+    [MACHINE_IO_ERROR] = "io-error",
+    [MACHINE_SHUTDOWN] = "shutdown",
+    [MACHINE_WATCHDOG] = "watchdog",
+    [MACHINE_GUEST_PANICKED] = "guest-panicked",
+    [MACHINE_INTERNAL_ERROR] = "internal-error",
 };
 
 const char *machine_state_name(MachineState state)
@@ -111,6 +73,21 @@ static void on_device_event(const char *name, JsonObject *data, gpointer user_da
     post(user_data, REQUEST_EVENT, name, data);
 }
 
+static void on_alarm(DeviceAlarm alarm, gpointer user_data)
+{
+    Machine *machine = user_data;
+    /* A guest that panics goes no further until it is known what is to be done. */
+    if (alarm == DEVICE_ALARM_PANIC) {
+        cpu_set_request_pause(machine->cpus);
+    }
+    post_request(machine, (Request){.kind = REQUEST_ALARM, .alarm = alarm});
+}
+
+static void on_gpe(guint gpe, gpointer user_data)
+{
+    pc_raise_gpe(((Machine *)user_data)->pc, gpe);
+}
+
 /* On the vCPU's thread. None of the vCPUs should go on from here. */
 static void on_pc_request(PcRequest kind, gpointer user_data)
 {
@@ -151,8 +128,7 @@ static const CpuHotplugFuncs HOTPLUG_FUNCS = {.eject = on_vcpu_eject, .report = 
 
 /* ---- lifecycle ---- */
 
-/* Takes data. */
-static void emit(Machine *machine, const char *name, JsonObject *data)
+void machine_emit(Machine *machine, const char *name, JsonObject *data)
 {
     if (machine->event_func) {
         machine->event_func(name, data, machine->event_data);
@@ -194,7 +170,7 @@ static void resume_devices(Machine *machine)
     }
 }
 
-static void stop_in_state(Machine *machine, MachineState state)
+void machine_stop_in_state(Machine *machine, MachineState state)
 {
     gboolean was_running = machine->state == MACHINE_RUNNING;
     stand_still(machine);
@@ -203,14 +179,14 @@ static void stop_in_state(Machine *machine, MachineState state)
     }
     machine->state = state;
     if (was_running) {
-        emit(machine, "STOP", NULL);
+        machine_emit(machine, "STOP", NULL);
     }
 }
 
 static void stop_on_error(Machine *machine, const char *text)
 {
     g_critical("%s; the guest is paused", text);
-    stop_in_state(machine, MACHINE_INTERNAL_ERROR);
+    machine_stop_in_state(machine, MACHINE_INTERNAL_ERROR);
 }
 
 static gboolean has_cpu_hotplug(const Machine *machine)
@@ -238,12 +214,15 @@ static gboolean write_acpi_tables(Machine *machine, GError **error)
         .cpu_hotplug = has_cpu_hotplug(machine),
         .serial_ports = ports,
         .numa = machine->numa,
+        .vmgenid = vmgenid_find(&machine->env) != NULL,
     };
-    for (guint i = 0; i < machine->env.devices->len && acpi.serial_port_count < MAX_SERIAL_PORTS; i++) {
+    for (guint i = 0; i < machine->env.devices->len; i++) {
         AcpiSerialPort *port = &ports[acpi.serial_port_count];
-        if (uart16550_place(machine->env.devices->pdata[i], &port->base, &port->irq)) {
+        if (acpi.serial_port_count < MAX_SERIAL_PORTS &&
+            uart16550_place(machine->env.devices->pdata[i], &port->base, &port->irq)) {
             acpi.serial_port_count++;
         }
+        pvpanic_place(machine->env.devices->pdata[i], &acpi.pvpanic_port);
     }
     return acpi_write_tables(machine->env.memory, &acpi, error);
 }
@@ -267,14 +246,14 @@ static gboolean set_power_on_state(Machine *machine, GError **error)
            cpu_set_reset(machine->cpus, &entry, error);
 }
 
-static void end(Machine *machine, gboolean by_guest, const char *reason, int status)
+void machine_end(Machine *machine, gboolean by_guest, const char *reason, int status)
 {
     if (machine->ended) {
         return;
     }
     machine->ended = TRUE;
     stand_still(machine);
-    emit(machine, "SHUTDOWN", cause(by_guest, reason));
+    machine_emit(machine, "SHUTDOWN", cause(by_guest, reason));
     if (machine->quit_func) {
         machine->quit_func(status, machine->quit_data);
     }
@@ -303,7 +282,7 @@ static void eject_vcpu(Machine *machine, guint index)
         cpu_set_unplug(machine->cpus, index);
     }
     if (data) {
-        emit(machine, "DEVICE_DELETED", data);
+        machine_emit(machine, "DEVICE_DELETED", data);
     }
 }
 
@@ -321,10 +300,10 @@ static void vcpu_report(Machine *machine, const Request *request)
     json_object_set_string_member(info, "slot", slot);
     json_object_set_string_member(info, "slot-type", "CPU");
     json_object_set_object_member(data, "info", info);
-    emit(machine, "ACPI_DEVICE_OST", data);
+    machine_emit(machine, "ACPI_DEVICE_OST", data);
     gboolean is_eject = request->source == OST_EJECT_REQUEST || request->source == OST_EJECT_BY_GUEST;
     if (id && is_eject && request->status != OST_SUCCESS && request->status != OST_EJECT_IN_PROGRESS) {
-        emit(machine, "DEVICE_UNPLUG_GUEST_ERROR", device_named(id));
+        machine_emit(machine, "DEVICE_UNPLUG_GUEST_ERROR", device_named(id));
     }
 }
 
@@ -366,7 +345,7 @@ static void reset(Machine *machine, gboolean by_guest, const char *reason)
         stop_on_error(machine, error->message);
         return;
     }
-    emit(machine, "RESET", cause(by_guest, reason));
+    machine_emit(machine, "RESET", cause(by_guest, reason));
     if (was_running) {
         cpu_set_resume(machine->cpus);
     } else if (machine->state != MACHINE_PRELAUNCH) {
@@ -374,25 +353,30 @@ static void reset(Machine *machine, gboolean by_guest, const char *reason)
     }
 }
 
+void machine_guest_reset(Machine *machine)
+{
+    if (machine->actions.reboot_ends) {
+        machine_end(machine, TRUE, "guest-reset", 0);
+    } else {
+        reset(machine, TRUE, "guest-reset");
+    }
+}
+
 static void handle_request(Machine *machine, Request *request)
 {
     switch (request->kind) {
     case REQUEST_EVENT:
-        emit(machine, request->text, g_steal_pointer(&request->data));
+        machine_emit(machine, request->text, g_steal_pointer(&request->data));
         break;
     case REQUEST_GUEST_RESET:
-        if (machine->config->no_reboot) {
-            end(machine, TRUE, "guest-reset", 0);
-        } else {
-            reset(machine, TRUE, "guest-reset");
-        }
+        machine_guest_reset(machine);
         break;
     case REQUEST_GUEST_POWER_OFF:
-        if (machine->config->no_shutdown) {
-            emit(machine, "SHUTDOWN", cause(TRUE, "guest-shutdown"));
-            stop_in_state(machine, MACHINE_SHUTDOWN);
+        if (machine->actions.shutdown_pauses) {
+            machine_emit(machine, "SHUTDOWN", cause(TRUE, "guest-shutdown"));
+            machine_stop_in_state(machine, MACHINE_SHUTDOWN);
         } else {
-            end(machine, TRUE, "guest-shutdown", 0);
+            machine_end(machine, TRUE, "guest-shutdown", 0);
         }
         break;
     case REQUEST_STOP_ON_ERROR:
@@ -400,7 +384,7 @@ static void handle_request(Machine *machine, Request *request)
         break;
     case REQUEST_STOP_ON_IO_ERROR:
         if (machine->state == MACHINE_RUNNING) {
-            stop_in_state(machine, MACHINE_IO_ERROR);
+            machine_stop_in_state(machine, MACHINE_IO_ERROR);
         }
         break;
     case REQUEST_EJECT_VCPU:
@@ -408,6 +392,9 @@ static void handle_request(Machine *machine, Request *request)
         break;
     case REQUEST_VCPU_REPORT:
         vcpu_report(machine, request);
+        break;
+    case REQUEST_ALARM:
+        machine_handle_alarm(machine, request->alarm);
         break;
     }
 }
@@ -608,7 +595,10 @@ Machine *machine_new(const MachineConfig *config, ChardevSet *chardevs, GError *
     machine->env.netdevs = netdev_set_new(on_device_event, machine);
     machine->env.devices = g_ptr_array_new();
     machine->env.event = on_device_event;
+    machine->env.alarm = on_alarm;
+    machine->env.raise_gpe = on_gpe;
     machine->env.event_data = machine;
+    machine->actions = config->actions;
     vcpu_init_signals();
     return build(machine, error) ? g_steal_pointer(&machine) : NULL;
 }
@@ -677,7 +667,7 @@ gboolean machine_resume(Machine *machine, GError **error)
     }
     if (machine->state != MACHINE_RUNNING && !machine->ended) {
         machine->state = MACHINE_RUNNING;
-        emit(machine, "RESUME", NULL);
+        machine_emit(machine, "RESUME", NULL);
         resume_devices(machine);
         cpu_set_resume(machine->cpus);
     }
@@ -687,7 +677,7 @@ gboolean machine_resume(Machine *machine, GError **error)
 void machine_pause(Machine *machine)
 {
     if (machine->state == MACHINE_RUNNING) {
-        stop_in_state(machine, MACHINE_PAUSED);
+        machine_stop_in_state(machine, MACHINE_PAUSED);
     }
 }
 
@@ -699,12 +689,12 @@ void machine_reset(Machine *machine)
 void machine_powerdown(Machine *machine)
 {
     pc_press_power_button(machine->pc);
-    emit(machine, "POWERDOWN", NULL);
+    machine_emit(machine, "POWERDOWN", NULL);
 }
 
 void machine_quit(Machine *machine, const char *reason)
 {
-    end(machine, FALSE, reason, 0);
+    machine_end(machine, FALSE, reason, 0);
 }
 
 guint machine_possible_vcpus(const Machine *machine)

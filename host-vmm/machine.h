@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "host-vmm/actions.h"
 #include "host-vmm/device.h"
 #include "host-vmm/kvm/kvm-stats.h"
 #include "host-vmm/machine-config.h"
@@ -18,8 +19,10 @@ typedef enum {
     MACHINE_PRELAUNCH, /* -S, before the first cont */
     MACHINE_RUNNING,
     MACHINE_PAUSED,
-    MACHINE_IO_ERROR, /* a disk's error stopped it (werror, rerror); resuming tries again */
+    MACHINE_IO_ERROR,       /* a disk's error stopped it (werror, rerror); resuming tries again */
     MACHINE_SHUTDOWN,       /* the guest powered off and -no-shutdown keeps us */
+    MACHINE_WATCHDOG,       /* -action watchdog=pause */
+    MACHINE_GUEST_PANICKED, /* -action panic= has paused or ended it */
     MACHINE_INTERNAL_ERROR, /* KVM could not go on; paused with the reason logged */
 } MachineState;
 const char *
@@ -49,6 +52,12 @@ void machine_powerdown(Machine *machine);
 /* Ends (event SHUTDOWN{guest: false, reason}); `reason`: "host-qmp-quit", "host-signal". The quit function is
  * called from the main loop. */
 void machine_quit(Machine *machine, const char *reason);
+
+/* What is done when something happens to the guest: at first what the command line says. Borrowed. */
+const Actions *machine_actions(const Machine *machine);
+void machine_set_actions(Machine *machine, const Actions *actions);
+/* A non-maskable interrupt for each vCPU. */
+gboolean machine_inject_nmi(Machine *machine, GError **error);
 
 typedef struct MachineVcpu {
     gboolean present;

@@ -73,6 +73,7 @@ static MachineConfig *config_new(void)
     config->memory_merge = TRUE;
     config->vcpus = config->sockets = config->cores = config->threads = 1;
     config->probe = TRUE;
+    config->actions = ACTIONS_DEFAULT;
     config->objects = g_ptr_array_new_with_free_func(free_options);
     config->chardevs = g_ptr_array_new_with_free_func(free_options);
     config->blockdevs = g_ptr_array_new_with_free_func(free_options);
@@ -392,6 +393,33 @@ static gboolean take_audiodev(Parse *parse, const Row *row, const char *value, G
            optset_finish(options, error);
 }
 
+static gboolean take_action(Parse *parse, const Row *row, const char *value, GError **error)
+{
+    g_autoptr(OptSet) options = parse_options(row, value, NULL, error);
+
+    if (options == NULL) {
+        return FALSE;
+    }
+    for (guint i = 0; ACTION_EVENTS[i] != NULL; i++) {
+        const char *action = optset_string(options, ACTION_EVENTS[i]);
+
+        if (action != NULL && !actions_set(&parse->config->actions, ACTION_EVENTS[i], action, error)) {
+            g_prefix_error(error, "-%s: ", row->name);
+            return FALSE;
+        }
+    }
+    return optset_finish(options, error);
+}
+
+static gboolean take_watchdog_action(Parse *parse, const Row *row, const char *value, GError **error)
+{
+    if (!actions_set(&parse->config->actions, "watchdog", value, error)) {
+        g_prefix_error(error, "-%s: ", row->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean take_global(Parse *parse, const Row *row, const char *value, GError **error)
 {
     static const char *const so_anyway[] = {
@@ -558,8 +586,14 @@ static const Row rows[] = {
      OFFSET(daemonize)},
     {"D", "FILE", take_text, "log to a file, with time stamps, instead of standard error", OFFSET(log_file)},
     {"S", NULL, take_flag, "do not start the guest: wait for cont", OFFSET(start_paused)},
-    {"no-reboot", NULL, take_flag, "end when the guest resets", OFFSET(no_reboot)},
-    {"no-shutdown", NULL, take_flag, "stop, but do not end, when the guest powers off", OFFSET(no_shutdown)},
+    {"no-reboot", NULL, take_flag, "end when the guest resets", OFFSET(actions.reboot_ends)},
+    {"no-shutdown", NULL, take_flag, "stop, but do not end, when the guest powers off",
+     OFFSET(actions.shutdown_pauses)},
+    {"action", "reboot|shutdown|panic|watchdog=ACTION[,...]", take_action,
+     "what to do: reboot=reset|shutdown, shutdown=poweroff|pause, panic=pause|shutdown|exit-failure|none,\n  "
+     "      "
+     "watchdog=reset|shutdown|poweroff|inject-nmi|pause|debug|none"},
+    {"watchdog-action", "ACTION", take_watchdog_action, "the same as -action watchdog=ACTION"},
     {"nographic", NULL, take_nographic, "without any -serial: a serial port on standard input and output"},
     {"nodefaults", NULL, take_nodefaults, "not even that"},
     {"help", NULL, take_help, "print this and exit"},

@@ -3,12 +3,14 @@
 
 #include <string.h>
 
+#include "host-vmm/boot/acpi-board.h"
 #include "host-vmm/boot/acpi-cpus.h"
 #include "host-vmm/boot/acpi-numa.h"
 #include "host-vmm/boot/aml.h"
 #include "host-vmm/bus/pci.h"
 #include "host-vmm/hw/acpi-pm.h"
 #include "host-vmm/hw/cmos-rtc.h"
+#include "host-vmm/hw/vmgenid.h"
 
 #define OEM_ID       "VSUITE"
 #define OEM_TABLE_ID "HOST-VMM"
@@ -221,6 +223,12 @@ static GByteArray *dsdt(const AcpiConfig *config)
                          config->topology.sockets * config->topology.cores * config->topology.threads,
                          has_nodes(config) ? config->numa : NULL);
     }
+    if (config->pvpanic_port != 0) {
+        acpi_append_pvpanic(table, config->pvpanic_port);
+    }
+    if (config->vmgenid) {
+        acpi_append_vmgenid(table, VMGENID_ADDRESS, VMGENID_GPE);
+    }
     Aml *s5[] = {aml_int(ACPI_S5_TYPE), aml_int(0), aml_int(0), aml_int(0)};
     aml_append(table, aml_name("\\_S5_", aml_package(s5, G_N_ELEMENTS(s5))));
     return table;
@@ -252,7 +260,7 @@ static GByteArray *fadt(const AcpiConfig *config, guint64 dsdt_address)
         .x_pm1a_event = io_register(ACPI_PM1_EVENT, 32),
         .x_pm1a_control = io_register(ACPI_PM1_CONTROL, 16),
     };
-    if (config->cpu_hotplug) {
+    if (config->cpu_hotplug || config->vmgenid) {
         fadt.gpe0 = ACPI_GPE0;
         fadt.gpe0_length = ACPI_GPE0_LENGTH;
         fadt.x_gpe0 = io_register(ACPI_GPE0, 8 * ACPI_GPE0_LENGTH);

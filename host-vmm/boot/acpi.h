@@ -10,7 +10,7 @@
 
 /* Where they lie: the BIOS area that is scanned for the RSDP (5.2.5.1). The memory map says reserved. */
 #define ACPI_TABLES_ADDRESS 0xe0000
-#define ACPI_TABLES_SIZE    0x20000
+#define ACPI_TABLES_SIZE    0x1f000 /* the last page below 1 MiB is vmgenid's */
 #define ACPI_RSDP_ADDRESS   ACPI_TABLES_ADDRESS
 
 typedef struct AcpiSerialPort {
@@ -26,6 +26,8 @@ typedef struct AcpiConfig {
     const AcpiSerialPort *serial_ports;
     guint serial_port_count;
     const Numa *numa; /* NULL or without nodes: no SRAT, no SLIT */
+    guint16 pvpanic_port; /* 0: none */
+    gboolean vmgenid;     /* hw/vmgenid.h says where */
 } AcpiConfig;
 
 /* Writes all tables; fails if guest memory is too small for them. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 host_vmm_libhostvmm_a_SOURCES += \
+	host-vmm/boot/acpi-board.c host-vmm/boot/acpi-board.h \
 	host-vmm/boot/acpi-cpus.c host-vmm/boot/acpi-cpus.h \
 	host-vmm/boot/acpi-numa.c host-vmm/boot/acpi-numa.h \
 	host-vmm/boot/loader.c \

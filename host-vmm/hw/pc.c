@@ -106,6 +106,11 @@ void pc_press_power_button(Pc *pc)
     acpi_pm_press_power_button(pc->pm);
 }
 
+void pc_raise_gpe(Pc *pc, guint gpe)
+{
+    acpi_pm_raise_gpe(pc->pm, gpe);
+}
+
 gboolean pc_add_cpu_hotplug(Pc *pc, const guint32 *apic_ids, guint possible, guint present,
                             const CpuHotplugFuncs *funcs, gpointer user_data, GError **error)
 {

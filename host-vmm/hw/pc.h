@@ -20,6 +20,8 @@ void pc_free(Pc *pc);
 void pc_reset(Pc *pc);
 void pc_press_power_button(Pc *pc);
 
+void pc_raise_gpe(Pc *pc, guint gpe); /* a general-purpose event; any thread */
+
 /* Registers for vCPUs that come and go; at most once. `present` of them are there. */
 gboolean pc_add_cpu_hotplug(Pc *pc, const guint32 *apic_ids, guint possible, guint present,
                             const CpuHotplugFuncs *funcs, gpointer user_data, GError **error);

@@ -11,6 +11,11 @@
 #define KVM_IDENTITY_MAP 0xfffbc000ull
 #define KVM_TSS          0xfffbd000ul
 
+/* Message-signalled interrupts (Intel SDM 3A, 11.11): to all, delivery mode NMI. */
+#define MSI_ADDRESS  0xfee00000u
+#define MSI_ALL_CPUS (0xffu << 12)
+#define MSI_NMI      (4u << 8)
+
 #define IRQCHIP_COUNT 3 /* 8259 master, 8259 slave, I/O APIC */
 
 struct Kvm {
@@ -148,6 +153,14 @@ gboolean kvm_reset_irqchip(Kvm *kvm, GError **error)
         return kvm_set_error(error, "cannot reset the interval timer");
     }
     return TRUE;
+}
+
+gboolean kvm_inject_nmi(const Kvm *kvm, GError **error)
+{
+    /* As a message: KVM_NMI would wait until the vCPU has left the guest. */
+    struct kvm_msi message = {.address_lo = MSI_ADDRESS | MSI_ALL_CPUS, .data = MSI_NMI};
+    return kvm_ioctl(kvm->vm_fd, KVM_SIGNAL_MSI, &message) >= 0 ||
+           kvm_set_error(error, "cannot send a non-maskable interrupt");
 }
 
 gboolean kvm_map_memory(Kvm *kvm, const GuestMemory *memory, GError **error)

@@ -23,6 +23,8 @@ gboolean kvm_save_irqchip(Kvm *kvm, GError **error);
 gboolean kvm_reset_irqchip(Kvm *kvm, GError **error);
 
 /* Gives the guest all of `memory`, which must outlive the VM. */
+/* A non-maskable interrupt for each vCPU. Any thread. */
+gboolean kvm_inject_nmi(const Kvm *kvm, GError **error);
 gboolean kvm_map_memory(Kvm *kvm, const GuestMemory *memory, GError **error);
 
 int kvm_system_fd(const Kvm *kvm);

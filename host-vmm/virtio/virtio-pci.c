@@ -392,18 +392,11 @@ typedef struct PciOptions {
 
 static gboolean parse_options(OptSet *options, PciOptions *parsed, GError **error)
 {
-    const char *bus = optset_string(options, "bus");
-    const char *address = optset_string(options, "addr");
     const char *legacy = optset_string(options, "disable-legacy");
     gboolean disable_modern = FALSE, multifunction = FALSE;
-    if (bus != NULL && strcmp(bus, "pci.0") != 0) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "bus '%s' does not exist; there is pci.0", bus);
-        return FALSE;
-    }
-    if (address != NULL && !pci_parse_address(address, &parsed->slot, &parsed->function, error))
-        return FALSE;
     /* A slot is multifunction when it has several: accepted, with nothing left to do. */
-    if (!optset_bool(options, "multifunction", &multifunction, error) ||
+    if (!device_take_pci_place(options, &parsed->slot, &parsed->function, error) ||
+        !optset_bool(options, "multifunction", &multifunction, error) ||
         !optset_uint(options, "vectors", 0, PCI_MSIX_MAX_VECTORS, &parsed->vectors, error) ||
         !optset_bool(options, "ioeventfd", &parsed->ioeventfd, error) ||
         !optset_bool(options, "event_idx", &parsed->event_idx, error) ||

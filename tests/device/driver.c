@@ -123,6 +123,22 @@ static void on_io_error(gpointer user_data)
     g_atomic_int_inc(&((Rig *)user_data)->io_errors);
 }
 
+static void on_alarm(DeviceAlarm alarm, gpointer user_data)
+{
+    Rig *rig = user_data;
+    g_mutex_lock(&rig->events_lock);
+    rig->alarms[alarm]++;
+    g_mutex_unlock(&rig->events_lock);
+}
+
+static void on_gpe(guint gpe, gpointer user_data)
+{
+    Rig *rig = user_data;
+    g_mutex_lock(&rig->events_lock);
+    rig->gpes |= 1u << gpe;
+    g_mutex_unlock(&rig->events_lock);
+}
+
 Rig *rig_new(void)
 {
     Rig *rig = g_new0(Rig, 1);
@@ -142,6 +158,8 @@ Rig *rig_new(void)
                            .netdevs = netdev_set_new(on_event, rig),
                            .devices = g_ptr_array_new(),
                            .event = on_event,
+                           .alarm = on_alarm,
+                           .raise_gpe = on_gpe,
                            .event_data = rig};
     rig->env.blocks = block_set_new(rig->env.objects);
     rig->env.io = io_context_new_main();

@@ -11,6 +11,7 @@ tests/program/payload: tests/program/payload.S
 endif
 
 EXTRA_DIST += tests/program/vmm_monitor.py \
+	tests/program/vmm-actions.test \
 	tests/program/vmm-disks.test \
 	tests/program/vmm-options.test \
 	tests/program/vmm-probe.test \

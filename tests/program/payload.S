@@ -6,11 +6,13 @@
  *   c  prints its command line            r  resets by port 0xcf9       t  resets by a triple fault
  *   p  powers off (S5)                    h  halts for ever             x  runs fxrstor and xrstor, says "x ok"
  *   b  waits for the power button and says "button"                     m  says "whole" if a mark in the image is as it was loaded, else "broken"
+ *   k  says by pvpanic that it has panicked, then "went on"            n  waits for a non-maskable interrupt, says "nmi"
  *   w  has KVM write its wall clock over the mark, says "w ok"          any other byte is echoed
  */
         .set    COM1, 0x3f8
         .set    PM1_EVENT, 0x600
         .set    PM1_CONTROL, 0x604
+        .set    PVPANIC, 0x505
         .set    MARK, 0x6b72616d
         .set    MSR_KVM_WALL_CLOCK_NEW, 0x4b564d00
 
@@ -43,6 +45,10 @@ next:   call    read_byte
         je      button
         cmp     $'m', %al
         je      say_mark
+        cmp     $'k', %al
+        je      panic
+        cmp     $'n', %al
+        je      wait_nmi
         cmp     $'w', %al
         je      wall_clock
         call    write_byte
@@ -101,6 +107,30 @@ say_mark:
 1:      call    print
         jmp     next
 
+panic:  mov     $PVPANIC, %dx
+        mov     $1, %al
+        out     %al, %dx
+        mov     $went_on, %esi
+        call    print
+        jmp     next
+
+wait_nmi:
+        movl    $on_nmi, %eax
+        movw    %ax, idt + 16                   /* vector 2: an interrupt gate of the entry state's code segment */
+        movw    %cs, idt + 18
+        movw    $0x8e00, idt + 20
+        shr     $16, %eax
+        movw    %ax, idt + 22
+        lidt    idt_pointer
+        mov     $waiting, %esi
+        call    print
+1:      hlt
+        jmp     1b
+on_nmi: mov     $nmi_text, %esi
+        call    print
+        mov     $stack_end, %esp
+        jmp     next
+
 wall_clock:
         mov     $MSR_KVM_WALL_CLOCK_NEW, %ecx
         mov     $mark, %eax
@@ -155,6 +185,15 @@ extended_ok:
         .asciz  "x ok\n"
 whole:  .asciz  "whole\n"
 broken: .asciz  "broken\n"
+went_on:
+        .asciz  "went on\n"
+waiting:
+        .asciz  "waiting\n"
+nmi_text:
+        .asciz  "nmi\n"
+idt_pointer:
+        .word   23
+        .long   idt
 wall_clock_ok:
         .asciz  "w ok\n"
 button_text:
@@ -171,6 +210,8 @@ mark:   .long   MARK, 0, 0                      /* the size of struct pvclock_wa
         .bss
         .balign 64
 area:   .skip   4096
+idt:    .skip   24
+        .balign 16
         .skip   4096
 stack_end:
         .section .note.GNU-stack, "", @progbits

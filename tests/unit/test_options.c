@@ -84,7 +84,7 @@ START_TEST (defaults) {
     ck_assert_uint_eq(config->vcpus, 1);
     ck_assert_uint_eq(config->sockets * config->cores * config->threads, 1);
     ck_assert(config->probe);
-    ck_assert(!config->start_paused && !config->no_reboot && !config->no_shutdown && !config->daemonize);
+    ck_assert(!config->start_paused && !config->actions.reboot_ends && !config->actions.shutdown_pauses && !config->daemonize);
     ck_assert_ptr_null(config->name);
     ck_assert_uint_eq(config->serials->len + config->monitors->len + config->devices->len +
                           config->chardevs->len + config->objects->len + config->qmps->len,
@@ -105,7 +105,7 @@ START_TEST (simple_values) {
     ck_assert_str_eq(config->uuid, "abcdef01-2222-3333-4444-555555555555");
     ck_assert_str_eq(config->pidfile, "p");
     ck_assert_str_eq(config->log_file, "log");
-    ck_assert(config->daemonize && config->start_paused && config->no_reboot && config->no_shutdown);
+    ck_assert(config->daemonize && config->start_paused && config->actions.reboot_ends && config->actions.shutdown_pauses);
     ck_assert(!config->probe);
 }
 END_TEST
@@ -238,7 +238,7 @@ START_TEST (libvirts_words) {
         "-monitor|none|-parallel|none|-sandbox|off");
 
     ck_assert_uint_eq(config->vcpus, 2);
-    ck_assert(config->no_shutdown && config->start_paused);
+    ck_assert(config->actions.shutdown_pauses && config->start_paused);
 }
 END_TEST
 

@@ -21,6 +21,8 @@ struct Machine {
     MachineConfig config;
     MachineState state;
     Numa numa; /* no nodes */
+    Actions actions;
+    guint nmis;
     MachineEventFunc event;
     gpointer event_data;
     guint resets, powerdowns, quits;
@@ -31,8 +33,8 @@ struct Machine {
 
 const char *machine_state_name(MachineState state)
 {
-    static const char *const names[] = {"prelaunch", "running",  "paused",
-                                        "io-error",  "shutdown", "internal-error"};
+    static const char *const names[] = {"prelaunch", "running",  "paused",         "io-error",
+                                        "shutdown",  "watchdog", "guest-panicked", "internal-error"};
 
     return names[state];
 }
@@ -129,6 +131,22 @@ const KvmStats *machine_vm_stats(Machine *machine, GError **error)
 const KvmStats *machine_vcpu_stats(Machine *machine, guint index, GError **error)
 {
     return machine_vm_stats(machine, error);
+}
+
+const Actions *machine_actions(const Machine *machine)
+{
+    return &machine->actions;
+}
+
+void machine_set_actions(Machine *machine, const Actions *actions)
+{
+    machine->actions = *actions;
+}
+
+gboolean machine_inject_nmi(Machine *machine, GError **error)
+{
+    machine->nmis++;
+    return TRUE;
 }
 
 DeviceEnv *machine_device_env(Machine *machine)
