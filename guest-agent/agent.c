@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const Command *const TABLES[] = {
+const Command *const AGENT_TABLES[] = {
     COMMANDS_SYNC,    COMMANDS_OS,   COMMANDS_TIME, COMMANDS_CPU,  COMMANDS_MEMORY,
     COMMANDS_STATS,   COMMANDS_DISK, COMMANDS_FILE, COMMANDS_EXEC, COMMANDS_POWER,
     COMMANDS_SUSPEND, COMMANDS_NET,  COMMANDS_USER, COMMANDS_SSH,  COMMANDS_FREEZE,
@@ -21,7 +21,7 @@ static void filter_commands(Agent *agent)
     const Options *options = agent->options;
     g_auto(GStrv) blocked = options->block_rpcs ? g_strsplit(options->block_rpcs, ",", -1) : NULL;
     g_auto(GStrv) allowed = options->allow_rpcs ? g_strsplit(options->allow_rpcs, ",", -1) : NULL;
-    for (const Command *const *table = TABLES; *table; table++) {
+    for (const Command *const *table = AGENT_TABLES; *table; table++) {
         for (const Command *command = *table; command->name; command++) {
             if (is_listed(blocked, command->name) || (allowed && !is_listed(allowed, command->name)))
                 command_server_set_enabled(agent->server, command->name, FALSE, NULL);
@@ -31,7 +31,7 @@ static void filter_commands(Agent *agent)
 
 void agent_list_commands(void)
 {
-    for (const Command *const *table = TABLES; *table; table++) {
+    for (const Command *const *table = AGENT_TABLES; *table; table++) {
         for (const Command *command = *table; command->name; command++)
             puts(command->name);
     }
@@ -41,7 +41,7 @@ Agent *agent_new(const Options *options)
 {
     Agent *agent = g_new0(Agent, 1);
     agent->options = options;
-    agent->server = command_server_new(COMMAND_DIALECT_AGENT, TABLES, agent);
+    agent->server = command_server_new(COMMAND_DIALECT_AGENT, AGENT_TABLES, agent);
     JsonStreamLimits limits = JSON_STREAM_DEFAULT_LIMITS;
     limits.max_bytes = (gsize)options->message_bytes;
     command_server_set_limits(agent->server, &limits);

@@ -42,6 +42,8 @@ extern const Command COMMANDS_SUSPEND[]; /* guest-suspend-* */
 extern const Command COMMANDS_NET[];     /* guest-network-get-interfaces, -route */
 extern const Command COMMANDS_FREEZE[];  /* guest-fsfreeze-* */
 extern const Command COMMANDS_TRIM[];    /* guest-fstrim */
+/* All of them, ended by NULL. */
+extern const Command *const AGENT_TABLES[];
 
 /* options: borrowed for as long as the agent lives. A state folder that cannot be written costs only what is
  * kept there (the file handle counter). */

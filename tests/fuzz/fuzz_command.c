@@ -1,21 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Fuzzes the whole dispatcher, with handlers that do no harm: every line it writes is a reply, and a valid
- * request on a line of its own is answered whatever came before it.
- */
-#include "lib/command.h"
-
-#include <string.h>
+/* Fuzzes the whole dispatcher, in both dialects, with every kind of argument and handlers that do no harm. */
+#include "tests/fuzz/session.h"
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
-
-#define LAST_REQUEST "\n{\"execute\": \"ping\", \"id\": \"the-last\"}\n"
-#define LAST_REPLY   "{\"return\": {}, \"id\": \"the-last\"}\n"
-
-typedef struct World {
-    GString *sent;
-    GPtrArray *waiting; /* of CommandCall */
-} World;
 
 static void run_ping(CommandCall *call, JsonObject *arguments, gpointer data)
 {
@@ -34,7 +21,7 @@ static void run_fail(CommandCall *call, JsonObject *arguments, gpointer data)
 
 static void run_later(CommandCall *call, JsonObject *arguments, gpointer data)
 {
-    World *world = data;
+    FuzzWorld *world = data;
 
     g_ptr_array_add(world->waiting, call);
 }
@@ -86,52 +73,9 @@ static const Command commands[] = {
 };
 static const Command *const tables[] = {commands, NULL};
 
-static void take(const char *data, gsize length, gpointer user_data)
-{
-    World *world = user_data;
-    const char *start = *data == '\xff' ? data + 1 : data;
-    g_autoptr(JsonNode) reply = json_parse_text(start, (gssize)length - (start - data), NULL);
-    JsonObject *object;
-
-    g_assert_cmpint(data[length - 1], ==, '\n');
-    g_assert_true(memchr(data, '\n', length) == data + length - 1);
-    g_assert_nonnull(reply);
-    object = json_node_get_object(reply);
-    g_assert_cmpint(json_object_has_member(object, "return"), !=, json_object_has_member(object, "error"));
-    g_string_append_len(world->sent, data, (gssize)length);
-}
-
-static void play(CommandDialect dialect, const guint8 *data, gsize size)
-{
-    World world = {.sent = g_string_new(NULL), .waiting = g_ptr_array_new()};
-    g_autoptr(CommandServer) server = command_server_new(dialect, tables, &world);
-    CommandSession *session = command_session_new(server, take, &world, NULL);
-
-    if (dialect == COMMAND_DIALECT_QMP) {
-        const char *negotiation = "{\"execute\": \"qmp_capabilities\"}\n";
-
-        command_session_feed(session, negotiation, strlen(negotiation));
-    }
-    command_session_feed(session, data, size);
-    command_session_feed(session, LAST_REQUEST, strlen(LAST_REQUEST));
-    g_assert_true(g_str_has_suffix(world.sent->str, LAST_REPLY));
-
-    /* half of the calls are finished while the peer is there, the others after */
-    for (guint i = 0; i < world.waiting->len; i++) {
-        if (i == world.waiting->len / 2) {
-            g_assert_cmpuint(command_session_pending(session), ==, world.waiting->len - i);
-            command_session_free(g_steal_pointer(&session));
-        }
-        command_call_return_empty(world.waiting->pdata[i]);
-    }
-    command_session_free(session);
-    g_ptr_array_unref(world.waiting);
-    g_string_free(world.sent, TRUE);
-}
-
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
-    play(COMMAND_DIALECT_AGENT, data, size);
-    play(COMMAND_DIALECT_QMP, data, size);
+    fuzz_session_play(COMMAND_DIALECT_AGENT, tables, "ping", data, size);
+    fuzz_session_play(COMMAND_DIALECT_QMP, tables, "ping", data, size);
     return 0;
 }

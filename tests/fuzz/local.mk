@@ -11,11 +11,19 @@ if ENABLE_HOST_VMM
 noinst_PROGRAMS += tests/fuzz/fuzz_virtqueue
 endif
 endif
+if ENABLE_GUEST_AGENT
+noinst_PROGRAMS += tests/fuzz/fuzz_agent
+endif
 if ENABLE_VIRT_WHAT
 noinst_PROGRAMS += tests/fuzz/fuzz_signatures
 endif
 endif
 fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+fuzz_session = tests/fuzz/session.c tests/fuzz/session.h
+tests_fuzz_fuzz_agent_SOURCES = tests/fuzz/fuzz_agent.c $(fuzz_session)
+tests_fuzz_fuzz_agent_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_agent_LDADD = $(AGENT_LIBS)
+tests_fuzz_fuzz_command_SOURCES = tests/fuzz/fuzz_command.c $(fuzz_session)
 tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_command_LDADD = lib/libvirtsuite.a $(BASE_LIBS)
 tests_fuzz_fuzz_jsonstream_LDFLAGS = $(fuzz_ldflags)
