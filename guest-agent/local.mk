@@ -12,8 +12,8 @@ guest_agent_libguestagent_a_SOURCES = \
 	guest-agent/options.c guest-agent/options-file.c guest-agent/options.h \
 	guest-agent/daemon.c guest-agent/daemon.h \
 	guest-agent/transport.c guest-agent/transport.h \
-	guest-agent/transport-virtio.c guest-agent/port.c guest-agent/port.h \
-	guest-agent/transport-unix.c \
+	guest-agent/transport-serial.c guest-agent/port.c guest-agent/port.h \
+	guest-agent/transport-listen.c \
 	guest-agent/peer.c guest-agent/peer.h \
 	guest-agent/channel.c guest-agent/channel.h \
 	guest-agent/agent.c guest-agent/agent.h \

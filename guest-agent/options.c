@@ -225,9 +225,28 @@ static void set_defaults(Options *options)
         options->hook_timeout = options->compatible ? 0 : DEFAULT_HOOK_LIMIT;
 }
 
+/* systemd's socket comes before -m and -p. */
+static gboolean take_inherited(Options *options, const char *program)
+{
+    g_autoptr(GError) error = NULL;
+    int fd = transport_inherited(&error);
+    if (error) {
+        fprintf(stderr, "%s: %s\n", program, error->message);
+        return FALSE;
+    }
+    if (fd >= 0) {
+        options->transport = &TRANSPORT_INHERITED;
+        g_free(options->path);
+        options->path = g_strdup_printf("%d", fd);
+    }
+    return TRUE;
+}
+
 /* Whether the agent can be started with it. */
 static gboolean complete(Options *options, const char *program)
 {
+    if (!take_inherited(options, program))
+        return FALSE;
     if (!options->transport) {
         fprintf(stderr, "%s: unsupported channel method/type: %s\n", program, options->method);
         return FALSE;

@@ -19,6 +19,7 @@ struct Peer {
     guint linger;    /* timer: the sending side is closed, replies are due */
     guint finish;    /* idle: look whether a closed peer has its replies */
     gboolean eof;
+    gboolean used; /* something has come */
 };
 
 static void clear_timer(guint *id)
@@ -54,6 +55,7 @@ static gboolean has_room(gpointer user_data)
 static gsize on_input(const char *data, gsize length, gpointer user_data)
 {
     Peer *peer = user_data;
+    peer->used = TRUE;
     if (command_session_is_sending(peer->session)) /* its end resumes */
         return 0;
     if (is_busy(peer)) {
@@ -151,6 +153,11 @@ Peer *peer_new(CommandServer *server, int fd, ChannelKind kind, PeerClosedFunc c
     peer->user_data = user_data;
     new_session(peer);
     return peer;
+}
+
+gboolean peer_was_used(const Peer *peer)
+{
+    return peer->used;
 }
 
 void peer_free(Peer *peer)

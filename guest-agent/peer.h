@@ -26,3 +26,5 @@ typedef void (*PeerClosedFunc)(Peer *peer, int errnum, gpointer user_data);
  * closed its side) forgets a half-read request and replies not yet sent, and the peer lives on. */
 Peer *peer_new(CommandServer *server, int fd, ChannelKind kind, PeerClosedFunc closed, gpointer user_data);
 void peer_free(Peer *peer);
+/* Whether anything has come from the host. */
+gboolean peer_was_used(const Peer *peer);

@@ -24,10 +24,15 @@ typedef struct TransportOps {
     void (*stop)(gpointer transport);
 } TransportOps;
 
-extern const TransportOps TRANSPORT_VIRTIO_SERIAL; /* transport-virtio.c */
-extern const TransportOps TRANSPORT_UNIX_LISTEN;   /* transport-unix.c */
+extern const TransportOps TRANSPORT_VIRTIO_SERIAL, TRANSPORT_ISA_SERIAL; /* transport-serial.c */
+extern const TransportOps TRANSPORT_UNIX_LISTEN, TRANSPORT_VSOCK_LISTEN; /* transport-listen.c */
+extern const TransportOps TRANSPORT_INHERITED; /* likewise: the path is the number of a descriptor */
 
 /* NULL if there is no such method. */
 const TransportOps *transport_find(const char *method);
 /* NULL-terminated, in the order in which help lists them. */
 extern const TransportOps *const TRANSPORTS[];
+
+/* The socket that systemd has started us for (sd_listen_fds(3)), told to nobody else: its descriptor, -1 if
+ * there is none; -2 and error if there are several. */
+int transport_inherited(GError **error);

@@ -47,6 +47,7 @@ EXTRA_DIST += tests/program/agent_under_test.py \
 	tests/program/agent-process.test \
 	tests/program/agent-qemu-tests.test tests/program/qemu-tests-fetch tests/program/qemu-tests-shim.h \
 	tests/program/agent-shutdown.test \
+	tests/program/agent-sockets.test \
 	tests/program/agent-wire.test
 
 EXTRA_DIST += tests/program/virt-top.test tests/program/virt-top-screens.txt

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Method virtio-serial: a named port of a virtio console device.
+ * Method virtio-serial: a named port of a virtio console device. Method isa-serial: a serial line.
  *
  * The port may not be there yet, may be unplugged and come back; the host's side may be closed and open again
  * (peer.h, CHANNEL_PORT). None of this ends the agent, and none of it is polled for.
@@ -18,19 +18,21 @@
 #define RETRY_MS       5000 /* when the node is there but not to be used now: another process has the port open */
 #define RETRY_FIRST_MS 100 /* after a loss: what was put in its place before we watched made no event */
 
-typedef struct VirtioPort {
+typedef struct SerialPort {
     TransportHost host;
     char *path;
     Peer *peer;
     PortWatch *watch; /* while there is no peer */
     guint retry;
-    gint64 opened; /* monotonic, µs */
-    int told;      /* errno of the last trouble that was logged: each is told once */
-} VirtioPort;
+    gint64 opened;     /* monotonic, µs */
+    gboolean was_good; /* something came through it */
+    guint retry_delay; /* ms, after a loss */
+    int told;          /* errno of the last trouble that was logged: each is told once */
+} SerialPort;
 
-static void virtio_port_wait(VirtioPort *port);
+static void serial_port_wait(SerialPort *port);
 
-static void tell(VirtioPort *port, int errnum)
+static void tell(SerialPort *port, int errnum)
 {
     if (port->told == errnum)
         return;
@@ -43,11 +45,12 @@ static void tell(VirtioPort *port, int errnum)
 
 static void on_closed(Peer *peer, int errnum, gpointer user_data)
 {
-    VirtioPort *port = user_data;
+    SerialPort *port = user_data;
+    port->was_good = peer_was_used(peer) || g_get_monotonic_time() - port->opened > RETRY_FIRST_MS * 1000;
     peer_free(peer);
     port->peer = NULL;
     g_info("port %s is gone: %s", port->path, errnum ? g_strerror(errnum) : "hung up");
-    virtio_port_wait(port);
+    serial_port_wait(port);
 }
 
 /* Whether the port may be used later though not now. */
@@ -57,8 +60,23 @@ static gboolean may_come_back(int errnum)
            errnum == ENOTDIR;
 }
 
+/* A terminal must neither echo nor change bytes, and has no carrier to lose. FALSE if it is none. */
+static gboolean make_raw(int fd)
+{
+    struct termios tio;
+    if (tcgetattr(fd, &tio) < 0)
+        return FALSE;
+    cfmakeraw(&tio);
+    tio.c_cflag |= CLOCAL | CREAD;
+    tio.c_cc[VMIN] = 1;
+    tio.c_cc[VTIME] = 0;
+    cfsetspeed(&tio, B38400); /* qemu-ga's */
+    tcsetattr(fd, TCSANOW, &tio);
+    return TRUE;
+}
+
 /* FALSE and errno: not now or never (may_come_back()). */
-static gboolean virtio_port_open(VirtioPort *port)
+static gboolean serial_port_open(SerialPort *port)
 {
     g_autofree char *node = port_find(port->path, "");
     if (!node) {
@@ -74,13 +92,7 @@ static gboolean virtio_port_open(VirtioPort *port)
         errno = ENOTTY;
         return FALSE;
     }
-    struct termios tio;
-    gboolean is_tty = tcgetattr(fd, &tio) == 0;
-    if (is_tty) { /* a terminal in the port's place must neither echo nor change bytes; its hang-up is final
-                   */
-        cfmakeraw(&tio);
-        tcsetattr(fd, TCSANOW, &tio);
-    }
+    gboolean is_tty = make_raw(fd); /* its hang-up is final */
     port->peer = peer_new(port->host.server, fd, is_tty ? CHANNEL_STREAM : CHANNEL_PORT, on_closed, port);
     if (!port->peer)
         return FALSE;
@@ -93,9 +105,9 @@ static gboolean virtio_port_open(VirtioPort *port)
 static gboolean on_retry(gpointer user_data);
 
 /* Opens the port, or arranges to be called when that may work. FALSE and errno if it never will. */
-static gboolean virtio_port_try(VirtioPort *port)
+static gboolean serial_port_try(SerialPort *port)
 {
-    if (virtio_port_open(port)) {
+    if (serial_port_open(port)) {
         g_clear_pointer(&port->watch, port_watch_free);
         return TRUE;
     }
@@ -110,7 +122,7 @@ static gboolean virtio_port_try(VirtioPort *port)
     return FALSE;
 }
 
-static GError *never(VirtioPort *port, int errnum)
+static GError *never(SerialPort *port, int errnum)
 {
     return g_error_new(G_FILE_ERROR, g_file_error_from_errno(errnum), "cannot use port %s: %s", port->path,
                        errnum == ENOTTY ? "not a character device" : g_strerror(errnum));
@@ -118,33 +130,34 @@ static GError *never(VirtioPort *port, int errnum)
 
 static void try_or_fail(gpointer user_data)
 {
-    VirtioPort *port = user_data;
-    if (!port->peer && !virtio_port_try(port))
+    SerialPort *port = user_data;
+    if (!port->peer && !serial_port_try(port))
         port->host.failed(never(port, errno), port->host.user_data);
 }
 
 static gboolean on_retry(gpointer user_data)
 {
-    VirtioPort *port = user_data;
+    SerialPort *port = user_data;
     port->retry = 0;
     try_or_fail(port);
     return G_SOURCE_REMOVE;
 }
 
 /* After a loss: we look for the port on events, and soon once more; but one that fails as soon as it is
- * opened is not opened again and again. */
-static void virtio_port_wait(VirtioPort *port)
+ * opened is opened again less and less often. */
+static void serial_port_wait(SerialPort *port)
 {
-    gboolean was_good = g_get_monotonic_time() - port->opened > RETRY_FIRST_MS * 1000;
+    port->retry_delay =
+        port->was_good || !port->retry_delay ? RETRY_FIRST_MS : MIN(port->retry_delay * 2, RETRY_MS);
     if (!port->watch)
         port->watch = port_watch_new(port->path, try_or_fail, port);
     if (!port->retry)
-        port->retry = g_timeout_add(was_good ? RETRY_FIRST_MS : RETRY_MS, on_retry, port);
+        port->retry = g_timeout_add(port->retry_delay, on_retry, port);
 }
 
-static void virtio_port_stop(gpointer transport)
+static void serial_port_stop(gpointer transport)
 {
-    VirtioPort *port = transport;
+    SerialPort *port = transport;
     port_watch_free(port->watch);
     if (port->retry)
         g_source_remove(port->retry);
@@ -153,19 +166,20 @@ static void virtio_port_stop(gpointer transport)
     g_free(port);
 }
 
-static gpointer virtio_port_start(const char *path, const TransportHost *host, GError **error)
+static gpointer serial_port_start(const char *path, const TransportHost *host, GError **error)
 {
-    VirtioPort *port = g_new0(VirtioPort, 1);
+    SerialPort *port = g_new0(SerialPort, 1);
     port->host = *host;
     port->path = g_strdup(path);
     port->watch = port_watch_new(path, try_or_fail, port); /* first, so that nothing is missed */
-    if (!virtio_port_try(port)) {
+    if (!serial_port_try(port)) {
         g_propagate_error(error, never(port, errno));
-        virtio_port_stop(port);
+        serial_port_stop(port);
         return NULL;
     }
     return port;
 }
 
 const TransportOps TRANSPORT_VIRTIO_SERIAL = {"virtio-serial", "/dev/virtio-ports/org.qemu.guest_agent.0",
-                                              virtio_port_start, virtio_port_stop};
+                                              serial_port_start, serial_port_stop};
+const TransportOps TRANSPORT_ISA_SERIAL = {"isa-serial", "/dev/ttyS0", serial_port_start, serial_port_stop};

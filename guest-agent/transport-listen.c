@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Method unix-listen: a unix stream socket that we listen on. One client at a time; a second waits in the
- * backlog. */
+/* Methods unix-listen and vsock-listen, and a socket that systemd listens on for us. One client at a time; a
+ * second waits in the backlog. */
 #include "guest-agent/transport.h"
 #include "guest-agent/peer.h"
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <linux/vm_sockets.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,38 +17,38 @@
 #define BACKLOG       64   /* clients that wait for the one before them to go */
 #define SHORT_WAIT_MS 1000 /* when descriptors or memory are short */
 
-typedef struct UnixListener {
+typedef struct Listener {
     TransportHost host;
     char *path;
     struct stat made; /* our socket file, to remove no other one at the end */
     int fd;
     guint watch; /* for clients, or the timer until we look for them again; 0 while one is served */
     Peer *peer;
-} UnixListener;
+} Listener;
 
-static void unix_listener_wait(UnixListener *listener);
+static void listener_wait(Listener *listener);
 
 static void on_closed(Peer *peer, int errnum, gpointer user_data)
 {
-    UnixListener *listener = user_data;
+    Listener *listener = user_data;
     if (errnum)
         g_info("client lost: %s", g_strerror(errnum));
     else
         g_debug("client has closed");
     peer_free(peer);
     listener->peer = NULL;
-    unix_listener_wait(listener);
+    listener_wait(listener);
 }
 
 static gboolean wait_again(gpointer user_data)
 {
-    unix_listener_wait(user_data);
+    listener_wait(user_data);
     return G_SOURCE_REMOVE;
 }
 
 static gboolean on_client(int fd, GIOCondition condition, gpointer user_data)
 {
-    UnixListener *listener = user_data;
+    Listener *listener = user_data;
     int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (client < 0) {
         if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
@@ -65,14 +67,14 @@ static gboolean on_client(int fd, GIOCondition condition, gpointer user_data)
     return G_SOURCE_REMOVE;
 }
 
-static void unix_listener_wait(UnixListener *listener)
+static void listener_wait(Listener *listener)
 {
     listener->watch = g_unix_fd_add(listener->fd, G_IO_IN, on_client, listener);
 }
 
-static void unix_listener_stop(gpointer transport)
+static void listener_stop(gpointer transport)
 {
-    UnixListener *listener = transport;
+    Listener *listener = transport;
     if (listener->watch)
         g_source_remove(listener->watch);
     peer_free(listener->peer);
@@ -117,7 +119,7 @@ static gboolean clear_way(const char *path, const struct sockaddr_un *address, G
     return unlink(path) == 0 || errno == ENOENT ? TRUE : fail(error, "remove the stale socket", path);
 }
 
-static gboolean unix_listener_open(UnixListener *listener, GError **error)
+static gboolean open_unix(Listener *listener, GError **error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(listener->path) >= sizeof address.sun_path) {
@@ -143,18 +145,85 @@ static gboolean unix_listener_open(UnixListener *listener, GError **error)
     return TRUE;
 }
 
-static gpointer unix_listener_start(const char *path, const TransportHost *host, GError **error)
+/* CID:PORT; the CID may be "any" or -1. */
+static gboolean parse_vsock(const char *path, struct sockaddr_vm *address)
 {
-    UnixListener *listener = g_new0(UnixListener, 1);
+    g_auto(GStrv) parts = g_strsplit(path, ":", -1);
+    guint64 cid = VMADDR_CID_ANY, port;
+    if (g_strv_length(parts) != 2 || !g_ascii_string_to_unsigned(parts[1], 10, 0, G_MAXUINT32, &port, NULL))
+        return FALSE;
+    if (!g_str_equal(parts[0], "any") && !g_str_equal(parts[0], "-1") &&
+        !g_ascii_string_to_unsigned(parts[0], 10, 0, G_MAXUINT32, &cid, NULL))
+        return FALSE;
+    *address = (struct sockaddr_vm){.svm_family = AF_VSOCK, .svm_cid = (guint)cid, .svm_port = (guint)port};
+    return TRUE;
+}
+
+static gboolean open_vsock(Listener *listener, GError **error)
+{
+    struct sockaddr_vm address;
+    if (!parse_vsock(listener->path, &address)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "'%s' is not CID:PORT", listener->path);
+        return FALSE;
+    }
+    listener->fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (listener->fd < 0)
+        return fail(error, "make a vsock socket for", listener->path);
+    if (bind(listener->fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
+        listen(listener->fd, BACKLOG) < 0)
+        return fail(error, "listen on vsock", listener->path);
+    return TRUE;
+}
+
+/* The path is the descriptor's number. */
+static gboolean open_inherited(Listener *listener, GError **error)
+{
+    int fd = atoi(listener->path), listens = 0, domain = 0;
+    socklen_t size = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0)
+        return fail(error, "use socket", listener->path);
+    size = sizeof domain;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0)
+        return fail(error, "use socket", listener->path);
+    if (!listens || (domain != AF_UNIX && domain != AF_VSOCK)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "socket %d that we were started with is no listening unix or vsock socket", fd);
+        return FALSE;
+    }
+    listener->fd = fd;
+    return g_unix_set_fd_nonblocking(fd, TRUE, error);
+}
+
+static gpointer start(const char *path, const TransportHost *host,
+                      gboolean (*open_listener)(Listener *, GError **), GError **error)
+{
+    Listener *listener = g_new0(Listener, 1);
     listener->host = *host;
     listener->path = g_strdup(path);
     listener->fd = -1;
-    if (!unix_listener_open(listener, error)) {
-        unix_listener_stop(listener);
+    if (!open_listener(listener, error)) {
+        listener_stop(listener);
         return NULL;
     }
-    unix_listener_wait(listener);
+    listener_wait(listener);
     return listener;
 }
 
-const TransportOps TRANSPORT_UNIX_LISTEN = {"unix-listen", NULL, unix_listener_start, unix_listener_stop};
+static gpointer start_unix(const char *path, const TransportHost *host, GError **error)
+{
+    return start(path, host, open_unix, error);
+}
+
+static gpointer start_vsock(const char *path, const TransportHost *host, GError **error)
+{
+    return start(path, host, open_vsock, error);
+}
+
+static gpointer start_inherited(const char *path, const TransportHost *host, GError **error)
+{
+    return start(path, host, open_inherited, error);
+}
+
+const TransportOps TRANSPORT_UNIX_LISTEN = {"unix-listen", NULL, start_unix, listener_stop};
+const TransportOps TRANSPORT_VSOCK_LISTEN = {"vsock-listen", NULL, start_vsock, listener_stop};
+const TransportOps TRANSPORT_INHERITED = {"inherited socket", NULL, start_inherited, listener_stop};
