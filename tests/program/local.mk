@@ -38,6 +38,7 @@ tests_program_block_io_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_L
 EXTRA_DIST += tests/program/agent_under_test.py \
 	tests/program/agent-accounts.test \
 	tests/program/agent-guest.test \
+	tests/program/agent-hostile.test tests/program/agent_command_table.py \
 	tests/program/agent-commands.test \
 	tests/program/agent-config.test \
 	tests/program/agent-exec.test \
