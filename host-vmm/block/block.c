@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -486,12 +487,17 @@ static int do_discard(BlockNode *node, guint64 offset, guint64 length)
 static int write_zero_bytes(BlockNode *node, guint64 offset, guint64 length, guint flags)
 {
     gsize step = MIN(length, ZEROES);
-    g_autofree void *zeroes = g_malloc0(step);
-    int result = 0;
+    /* Of whole pages: where its pages meet is where a write may end when the process is killed, and no sector
+     * of the disk must be torn by that. */
+    void *zeroes = aligned_alloc(ZEROES, ZEROES);
+    int result = zeroes != NULL ? 0 : -ENOMEM;
+    if (zeroes != NULL)
+        memset(zeroes, 0, step);
     for (guint64 done = 0; done < length && result == 0; done += step) {
         struct iovec segment = {zeroes, MIN(step, length - done)};
         result = do_write(node, offset + done, &segment, 1, segment.iov_len, flags);
     }
+    free(zeroes);
     return result;
 }
 

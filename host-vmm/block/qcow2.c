@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host-vmm/block/qcow2.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "host-vmm/block/qcow2-private.h"
@@ -22,7 +23,7 @@ static void free_parts(Qcow2 *self)
     g_queue_clear_full(&self->limbo, g_free);
     g_free(self->l1);
     g_free(self->reftable);
-    g_free(self->zeroes);
+    free(self->zeroes);
     g_free(self->backing_name);
     g_free(self->backing_format);
     g_mutex_clear(&self->lock);
@@ -46,7 +47,7 @@ gboolean qcow2_start(BlockNode *node, const Qcow2Options *options, GError **erro
         free_parts(self);
         return FALSE;
     }
-    self->zeroes = g_malloc0(self->cluster_size);
+    self->zeroes = table_memory(self->cluster_size);
     /* All L2 tables of the disk, if that is not too much: 8 bytes for each cluster. */
     guint64 all = (qcow2_clusters(self, self->size) + self->cluster_size) * sizeof(guint64);
     qcow2_map_init(self, options->l2_cache_size > 0 ? options->l2_cache_size : MIN(all, MAX_L2_CACHE));

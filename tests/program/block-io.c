@@ -28,7 +28,8 @@
 
 #include "host-vmm/block/block.h"
 
-#define SLOT        512u  /* a sector: no more can be relied on to be written as one */
+#define SLOT        512u  /* a sector: no more can be relied on to be written as one, */
+#define ALIGNMENT   4096u /* and that only from a buffer whose pages do not meet within one */
 #define SMALL       8u /* slots: the most of an operation in the shared half, and what a thread has at a time */
 #define LARGE       1024u /* slots, in a thread's own part of the other half */
 #define FLUSH_EVERY 16u   /* operations */
@@ -242,7 +243,7 @@ static int do_stamps(Session *session, guint64 seed, guint64 threads, guint64 co
     int result = 0, requests = (int)threads;
     for (guint i = 0; i < threads; i++) {
         workers[i] = (Worker){.session = session,
-                              .stamps = g_malloc(LARGE * SLOT),
+                              .stamps = aligned_alloc(ALIGNMENT, LARGE * SLOT),
                               .seed = seed,
                               .thread = i,
                               .threads = threads,
@@ -259,7 +260,7 @@ static int do_stamps(Session *session, guint64 seed, guint64 threads, guint64 co
         if (running[i] != NULL)
             g_thread_join(running[i]);
         result = MIN(result, workers[i].result);
-        g_free(workers[i].stamps);
+        free(workers[i].stamps);
     }
     return result;
 }
