@@ -50,7 +50,7 @@ COMMANDS = {
 }
 # These say nothing when they work, and must not be asked without arguments that are wrong.
 QUIET = ['guest-shutdown', 'guest-suspend-disk', 'guest-suspend-hybrid', 'guest-suspend-ram']
-GOOD = {'integer': 987654321, 'string': '/nonexistent', 'array': [], 'boolean': False, 'GuestExecCaptureOutput': True, 'GuestFileWhence': 0}
+GOOD = {'integer': 987654321, 'string': '/nonexistent/file', 'array': [], 'boolean': False, 'GuestExecCaptureOutput': True, 'GuestFileWhence': 0}
 VALUES = {'integer': 1, 'float': 1.5, 'huge': 1 << 64, 'string': 'x', 'bool': True, 'null': None, 'array': [1], 'object': {}}
 TAKEN = {'integer': {'integer'}, 'string': {'string'}, 'array': {'array'}, 'boolean': {'bool'},
          'GuestExecCaptureOutput': {'bool', 'string'}, 'GuestFileWhence': {'integer', 'string'}}
