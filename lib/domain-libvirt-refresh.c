@@ -50,7 +50,7 @@ void domain_libvirt_forget(Connection *self)
 
 /* Each of libvirt's functions for a guest formats its UUID for a log that nobody reads, which at a thousand
  * guests is most of a refresh: so no more of them are called than are needed. */
-static Domain *new_domain(virDomainPtr handle)
+Domain *domain_libvirt_new_domain(virDomainPtr handle)
 {
     char uuid[VIR_UUID_STRING_BUFLEN] = "";
     Domain *domain;
@@ -344,7 +344,7 @@ static DomainSnapshot *refresh_in_bulk(Connection *self, const DomainJob *job)
             domain = domain_new_like(last);
         } else {
             last = NULL;
-            domain = new_domain(records[i]->dom);
+            domain = domain_libvirt_new_domain(records[i]->dom);
         }
         for (int j = 0; j < records[i]->nparams; j++) {
             const virTypedParameter *parameter = &records[i]->params[j];
@@ -385,7 +385,7 @@ static gboolean list(Connection *self)
     self->changes = changes;
     self->listed_at = g_get_monotonic_time();
     for (int i = 0; i < count; i++) {
-        Domain *domain = new_domain(handles[i]);
+        Domain *domain = domain_libvirt_new_domain(handles[i]);
 
         if (domain->id < 0) {
             domain->state = DOMAIN_STATE_SHUTOFF;

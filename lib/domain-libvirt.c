@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * domain-libvirt: the one place that knows libvirt, with domain-libvirt-refresh.c.
+ * domain-libvirt: the one place that knows libvirt, with domain-libvirt-refresh.c and domain-libvirt-list.c.
  *
  * libvirt's client blocks, so each source has a worker thread that owns the connection and does jobs one
  * after the other; the main thread keeps the deadlines. libvirt's events and keepalive are sources of GLib's
@@ -112,7 +112,9 @@ static DomainHost *read_host(virConnectPtr connection)
     host->max_cpus = MAX(info.nodes * info.sockets * info.cores * info.threads, info.cpus);
     host->mhz = info.mhz;
     host->memory = info.memory;
+    host->type = g_strdup(type);
     if (virConnectGetVersion(connection, &version) == 0 && version != 0) {
+        host->version = version;
         host->hypervisor = g_strdup_printf("%s %lu.%lu.%lu", type != NULL ? type : "?", version / 1000000,
                                            version / 1000 % 1000, version % 1000);
     } else {
@@ -128,7 +130,7 @@ static gboolean connect_now(Connection *self, GError **error)
 
     g_once(&once, start_libvirt, NULL);
     virResetLastError();
-    self->connection = self->writable ? virConnectOpen(self->uri) : virConnectOpenReadOnly(self->uri);
+    self->connection = domain_libvirt_open(self);
     if (self->connection == NULL) {
         return fail(error, DOMAIN_SOURCE_ERROR_UNREACHABLE, "");
     }
@@ -151,6 +153,7 @@ static gboolean connect_now(Connection *self, GError **error)
     }
     type = virConnectGetType(self->connection);
     self->is_new = TRUE;
+    self->identified = FALSE;
     self->asks_each = type == NULL || strcmp(type, "QEMU") != 0;
     self->no_nowait = self->no_bulk = FALSE;
     self->bulk_parts = 0;
@@ -196,7 +199,8 @@ static DomainSnapshot *refresh(gpointer data, const DomainJob *job, GError **err
     if (!ensure_connection(self, error)) {
         return NULL;
     }
-    snapshot = domain_libvirt_refresh(self, job);
+    snapshot =
+        job->wants & DOMAIN_WANT_IDENTITY ? domain_libvirt_list(self) : domain_libvirt_refresh(self, job);
     if (snapshot == NULL) {
         fail(error, DOMAIN_SOURCE_ERROR_UNREACHABLE, "");
         if (virConnectIsAlive(self->connection) != 1) {
@@ -382,6 +386,11 @@ static void free_connection(gpointer data)
     g_ptr_array_unref(self->handles);
     domain_fields_hint_free(self->hint);
     g_free(self->uri);
+    g_free(self->user);
+    if (self->password != NULL) {
+        explicit_bzero(self->password, strlen(self->password));
+    }
+    g_free(self->password);
     g_free(self->why);
     g_free(self);
 }
@@ -393,13 +402,16 @@ static void free_handle(gpointer handle)
 
 static const DomainBlocking blocking = {refresh, ask_detail, act, new_uri, free_connection};
 
-DomainSource *domain_source_new_libvirt(const char *uri, DomainSourceFlags flags, GError **error)
+DomainSource *domain_source_new_libvirt_login(const char *uri, DomainSourceFlags flags, const char *user,
+                                              const char *password, GError **error)
 {
     Connection *self = g_new0(Connection, 1);
     DomainSource *source = domain_worker_new(&blocking, uri != NULL ? uri : "libvirt", &self->worker);
 
     domain_worker_ref(self->worker);
     self->uri = g_strdup(uri);
+    self->user = g_strdup(user);
+    self->password = g_strdup(password);
     self->writable = (flags & DOMAIN_SOURCE_WRITABLE) != 0;
     self->lifecycle_callback = -1;
     self->devices = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)domain_xml_free);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * domain-libvirt: the two files that know libvirt share this: domain-libvirt.c has the connection, one
- * guest's page and actions; domain-libvirt-refresh.c the statistics of all guests. All of it belongs to the
- * worker's thread.
+ * domain-libvirt: the files that know libvirt share this: domain-libvirt.c has the connection, one guest's
+ * page and actions; domain-libvirt-refresh.c the statistics of all guests; domain-libvirt-list.c just who
+ * they are, and who the host is. All of it belongs to the worker's thread.
  */
 #pragma once
 
@@ -14,12 +14,13 @@
 
 typedef struct Connection {
     DomainWorker *worker;
-    char *uri;
+    char *uri, *user, *password;
     gboolean writable;
     virConnectPtr connection;
     int lifecycle_callback; /* < 0: the driver tells no events */
     gboolean is_new;
     DomainHost *host;
+    gboolean identified; /* the host's capabilities were asked for */
     /* for refreshes */
     gboolean asks_each;  /* not QEMU, where a busy guest would hold us up: what the bulk record lacks is asked
                             for */
@@ -43,3 +44,8 @@ void domain_libvirt_forget(Connection *self);
 /* NULL: the reason is in libvirt's last error. */
 DomainSnapshot *domain_libvirt_refresh(Connection *self, const DomainJob *job);
 guint64 domain_libvirt_number(const virTypedParameter *parameter);
+Domain *domain_libvirt_new_domain(virDomainPtr handle);
+/* DOMAIN_WANT_IDENTITY. NULL: libvirt's last error. */
+DomainSnapshot *domain_libvirt_list(Connection *self);
+/* Opens a connection, with a password if there is one. NULL: libvirt's last error. */
+virConnectPtr domain_libvirt_open(const Connection *self);

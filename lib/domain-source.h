@@ -33,6 +33,9 @@ typedef enum {
 /* Any libvirt URI; NULL: libvirt's default. Connects at the first refresh. NULL and UNSUPPORTED if built
  * without libvirt. */
 DomainSource *domain_source_new_libvirt(const char *uri, DomainSourceFlags flags, GError **error);
+/* The same with a name and a password for those drivers and transports that ask for them; both are copied. */
+DomainSource *domain_source_new_libvirt_login(const char *uri, DomainSourceFlags flags, const char *user,
+                                              const char *password, GError **error);
 /* The host-vmm guests below a runtime folder; NULL: runtime_dir_path(). */
 DomainSource *domain_source_new_monitor(const char *folder);
 /* What is pending fails with CANCELLED. Waits a second at most for a libvirt connection to
@@ -60,6 +63,9 @@ typedef enum {
     DOMAIN_WANT_VCPUS = 1 << 2,
     DOMAIN_WANT_PCPUS = 1 << 3, /* DomainVcpu.cpu: one more call for each guest with libvirt */
     DOMAIN_WANT_ALL = 7,
+    /* Alone: only who the guests are and their states, for thousands of them by a few calls; and who the host
+     * is: its uuid and sockets. */
+    DOMAIN_WANT_IDENTITY = 1 << 4,
 } DomainWants;
 
 /* first: UUIDs (NULL-terminated, may be NULL) whose devices are asked for first, where a driver has to be

@@ -240,6 +240,18 @@ static guint local_mhz(void)
     return at != NULL ? (guint)g_ascii_strtod(at + 1, NULL) : 0;
 }
 
+/* Only root may read it. */
+static char *local_uuid(void)
+{
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents("/sys/class/dmi/id/product_uuid", &text, NULL, NULL)) {
+        return NULL;
+    }
+    g_strstrip(text);
+    return g_uuid_string_is_valid(text) ? g_ascii_strdown(text, -1) : NULL;
+}
+
 DomainHost *domain_host_new_local(const char *hypervisor)
 {
     DomainHost *host = domain_host_new();
@@ -249,6 +261,8 @@ DomainHost *domain_host_new_local(const char *hypervisor)
     host->hostname = g_strdup(g_get_host_name());
     host->model = g_strdup(uname(&names) == 0 ? names.machine : "unknown");
     host->hypervisor = g_strdup(hypervisor);
+    host->type = g_strdup(hypervisor);
+    host->uuid = local_uuid();
     host->cpus = (guint)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
     host->max_cpus = (guint)MAX(sysconf(_SC_NPROCESSORS_CONF), 1);
     host->mhz = local_mhz();
@@ -268,6 +282,9 @@ void domain_host_unref(DomainHost *host)
         g_free(host->hostname);
         g_free(host->model);
         g_free(host->hypervisor);
+        g_free(host->type);
+        g_free(host->uuid);
+        g_free(host->sockets);
         g_free(host);
     }
 }

@@ -126,6 +126,10 @@ typedef struct DomainHost {
     char *hostname;
     char *model;      /* of its CPUs, as libvirt says: "x86_64" */
     char *hypervisor; /* "QEMU 7.2.0", "host-vmm" … */
+    char *type;       /* "QEMU", "LXC", "host-vmm"; NULL: not told */
+    guint64 version;  /* of that, as libvirt counts: major * 1000000 + minor * 1000 + release; 0: not told */
+    char *uuid;       /* of the machine (SMBIOS), lower case; NULL: not told */
+    char *sockets;    /* of its board, as its source writes the number; NULL: not told */
     guint cpus;       /* that are on */
     guint max_cpus;
     guint mhz;

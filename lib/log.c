@@ -8,18 +8,25 @@
 
 #include <glib/gstdio.h>
 
+typedef struct Sink {
+    int fd;
+    char *path; /* NULL: stderr */
+    LogLevel level;
+    LogFilter filter;
+    gpointer user_data;
+} Sink;
+
 typedef struct Log {
     char *program;
-    int fd;
-    gboolean to_file;
-    LogLevel level;
-    GMutex lock; /* guards what follows, and that lines stay whole */
+    gboolean journal; /* stderr is systemd's */
+    GArray *sinks;    /* of Sink */
+    GMutex lock;      /* guards what follows, and that lines stay whole */
     gboolean paused;
     guint64 left_out;
 } Log;
 
 /* GLib has one log writer for a process and no way to ask for it: this is that writer's state. */
-static Log the_log = {.fd = -1};
+static Log the_log;
 
 static const char *level_word(GLogLevelFlags level)
 {
@@ -39,7 +46,7 @@ static const char *level_word(GLogLevelFlags level)
     }
 }
 
-static gboolean is_wanted(const Log *log, GLogLevelFlags level, gboolean foreign)
+static gboolean is_wanted(const Sink *log, GLogLevelFlags level, gboolean foreign)
 {
     if (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING)) {
         return TRUE;
@@ -66,22 +73,37 @@ static void append_text(GString *line, const char *text, gssize length)
     }
 }
 
-static void write_line(const Log *log, GLogLevelFlags level, const char *text, gssize length)
+/* syslog(3)'s numbers. */
+static int priority(GLogLevelFlags level)
+{
+    if (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL)) {
+        return 3;
+    }
+    return level & G_LOG_LEVEL_WARNING   ? 4
+           : level & G_LOG_LEVEL_MESSAGE ? 5
+           : level & G_LOG_LEVEL_INFO    ? 6
+                                         : 7;
+}
+
+static void write_line(const Log *log, const Sink *sink, GLogLevelFlags level, const char *text,
+                       gssize length)
 {
     g_autoptr(GString) line = g_string_new(NULL);
     gint64 now = g_get_real_time();
     gsize done = 0;
 
-    if (log->to_file) {
+    if (sink->path != NULL) {
         g_string_printf(line, "%" G_GINT64_FORMAT ".%06d: %s: ", now / G_USEC_PER_SEC,
                         (int)(now % G_USEC_PER_SEC), level_word(level));
+    } else if (log->journal) {
+        g_string_printf(line, "<%d>", priority(level));
     } else {
         g_string_printf(line, "%s: ", log->program);
     }
     append_text(line, text, length);
     g_string_append_c(line, '\n');
     while (done < line->len) {
-        gssize written = write(log->fd, line->str + done, line->len - done);
+        gssize written = write(sink->fd, line->str + done, line->len - done);
 
         if (written < 0 && errno != EINTR) {
             return; /* a full disk or a closed stderr: there is nobody left to tell */
@@ -106,22 +128,28 @@ static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields,
             foreign = TRUE; /* the suite sets no domain */
         }
     }
-    if (!text || !is_wanted(log, level, foreign)) {
+    if (!text) {
         return G_LOG_WRITER_HANDLED;
     }
     g_mutex_lock(&log->lock);
-    if (log->paused) {
-        log->left_out++;
-    } else {
-        write_line(log, level, text, length);
+    for (guint i = 0; i < log->sinks->len; i++) {
+        const Sink *sink = &g_array_index(log->sinks, Sink, i);
+
+        if (!is_wanted(sink, level, foreign) || (sink->filter && !sink->filter(text, sink->user_data))) {
+            continue;
+        }
+        if (log->paused) {
+            log->left_out += i == 0;
+        } else {
+            write_line(log, sink, level, text, length);
+        }
     }
     g_mutex_unlock(&log->lock);
     return G_LOG_WRITER_HANDLED;
 }
 
-gboolean log_to_file(const char *path, GError **error)
+static int open_file(const char *path, GError **error)
 {
-    Log *log = &the_log;
     int fd = g_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
 
     if (fd < 0) {
@@ -129,27 +157,70 @@ gboolean log_to_file(const char *path, GError **error)
 
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(code), "cannot open log file '%s': %s", path,
                     g_strerror(code));
+    }
+    return fd;
+}
+
+gboolean log_add_file(const char *path, LogLevel level, LogFilter filter, gpointer user_data, GError **error)
+{
+    Sink sink = {open_file(path, error), NULL, level, filter, user_data};
+
+    if (sink.fd < 0) {
         return FALSE;
     }
-    g_mutex_lock(&log->lock);
-    log->fd = fd;
-    log->to_file = TRUE;
-    g_mutex_unlock(&log->lock);
+    sink.path = g_strdup(path);
+    g_mutex_lock(&the_log.lock);
+    g_array_append_val(the_log.sinks, sink);
+    g_mutex_unlock(&the_log.lock);
     return TRUE;
+}
+
+gboolean log_to_file(const char *path, GError **error)
+{
+    int fd = open_file(path, error);
+
+    if (fd >= 0) {
+        Sink *first = &g_array_index(the_log.sinks, Sink, 0);
+
+        g_mutex_lock(&the_log.lock);
+        first->fd = fd;
+        first->path = g_strdup(path);
+        g_mutex_unlock(&the_log.lock);
+    }
+    return fd >= 0;
+}
+
+void log_reopen(void)
+{
+    g_mutex_lock(&the_log.lock);
+    for (guint i = 0; i < the_log.sinks->len; i++) {
+        Sink *sink = &g_array_index(the_log.sinks, Sink, i);
+        int fd = sink->path != NULL ? open_file(sink->path, NULL) : -1;
+
+        if (fd >= 0) {
+            close(sink->fd);
+            sink->fd = fd;
+        }
+    }
+    g_mutex_unlock(&the_log.lock);
 }
 
 gboolean log_open(const char *program, const char *path, LogLevel level, GError **error)
 {
     Log *log = &the_log;
+    Sink standard = {STDERR_FILENO, NULL, level, NULL, NULL};
 
     g_return_val_if_fail(program != NULL && log->program == NULL, FALSE);
 
-    log->fd = STDERR_FILENO;
-    if (path && !log_to_file(path, error)) {
+    log->sinks = g_array_new(FALSE, FALSE, sizeof(Sink));
+    if (path == NULL) {
+        g_array_append_val(log->sinks, standard);
+    } else if (!log_add_file(path, level, NULL, NULL, error)) {
+        g_clear_pointer(&log->sinks, g_array_unref);
         return FALSE;
     }
     log->program = g_strdup(program);
-    log->level = level;
+    log->journal = g_getenv("JOURNAL_STREAM") != NULL && g_log_writer_is_journald(STDERR_FILENO);
     g_log_set_writer_func(write_log, log, NULL);
     return TRUE;
 }

@@ -2,7 +2,8 @@
 /*
  * log: where a program's g_warning/g_message/g_info/g_debug lines go.
  *
- * A line is "<seconds>.<microseconds>: <level>: <text>" in a file, or "<program>: <text>" on stderr.
+ * A line is "<seconds>.<microseconds>: <level>: <text>" in a file, or "<program>: <text>" on stderr; where
+ * stderr is the journal (systemd.exec(5), JOURNAL_STREAM), "<priority>text".
  */
 #pragma once
 
@@ -19,6 +20,13 @@ typedef enum {
 gboolean log_open(const char *program, const char *path, LogLevel level, GError **error);
 /* From now on to the file, after a log_open() without one. FALSE: as before. */
 gboolean log_to_file(const char *path, GError **error);
+/* Chooses the messages of a file. */
+typedef gboolean (*LogFilter)(const char *message, gpointer user_data);
+/* One more file beside the first; filter may be NULL. Not from other threads than log_open(). */
+gboolean log_add_file(const char *path, LogLevel level, LogFilter filter, gpointer user_data, GError **error);
+/* Opens all files anew: they have been moved away by a log rotation. What cannot be opened stays as it was.
+ */
+void log_reopen(void);
 /* While paused nothing is written (file systems are frozen); lines in between are counted and the count is
  * told. */
 void log_pause(gboolean paused);
