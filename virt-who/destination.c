@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/domain-qmp.h"
 #include "lib/jsonstream.h"
 
 #define FIRST_PAUSE_S 15
@@ -39,9 +40,10 @@ struct Destination {
     Step step;
     char *sending; /* hash of the report that is on its way */
     guint sending_hosts, sending_guests;
-    gint64 job_since, job_next;
-    guint job_asked;
-    gboolean job_failed, failed;
+    gint64 job_since;
+    guint job_asked, job_pause_ms;
+    gboolean job_waits; /* for its pause to be over */
+    gboolean failed;
     GString *body;
 };
 
@@ -78,18 +80,19 @@ static gboolean on_timer(gpointer user_data)
 
     self->timer = 0;
     /* Even if somebody has turned the clock back meanwhile. */
-    self->blocked_until = self->job_next = 0;
+    self->blocked_until = 0;
+    self->job_waits = FALSE;
     go_on(self);
     return G_SOURCE_REMOVE;
 }
 
-static void wake_at(Destination *self, gint64 when)
+static void wake_in(Destination *self, gint64 delay_ms)
 {
     if (self->timer != 0) {
         self->clock->remove(self->clock, self->timer);
     }
-    self->timer = self->clock->add(self->clock, (guint64)MAX(when - now(self), 0) * 1000, on_timer, self);
-    self->state.next = when;
+    self->timer = self->clock->add(self->clock, (guint64)MAX(delay_ms, 0), on_timer, self);
+    self->state.next = now(self) + delay_ms / 1000;
 }
 
 /* ---- errors ---- */
@@ -259,6 +262,10 @@ static void send_report(Destination *self)
     self->sending_hosts = self->hosts;
     self->sending_guests = self->guests;
     self->forced = FALSE;
+    /* From here on nobody knows what the server has, until it answers: whoever starts after us has to send.
+     */
+    g_clear_pointer(&self->state.hash, g_free);
+    self->funcs.changed(self, self->user_data);
     self->body = g_string_new(NULL);
     self->funcs.write(self, how, self->body, self->user_data);
     if (self->kind == DESTINATION_LIST) {
@@ -283,15 +290,6 @@ static void ask_job(Destination *self)
 }
 
 /* ---- answers ---- */
-
-static const char *text_member(JsonObject *object, const char *name)
-{
-    JsonNode *node = json_object_get_member(object, name);
-
-    return node != NULL && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
-               ? json_node_get_string(node)
-               : NULL;
-}
 
 static gboolean has_word(JsonNode *list, const char *word)
 {
@@ -333,7 +331,7 @@ static void take_resources(Destination *self, JsonNode *root)
         JsonNode *node = json_array_get_element(array, i);
 
         if (JSON_NODE_HOLDS_OBJECT(node) &&
-            g_strcmp0(text_member(json_node_get_object(node), "rel"), "guestids") == 0) {
+            g_strcmp0(domain_qmp_string(json_node_get_object(node), "rel"), "guestids") == 0) {
             self->objects = TRUE;
         }
     }
@@ -367,7 +365,7 @@ static void tell_result(Destination *self, JsonObject *result)
 /* FALSE: the job has failed. */
 static gboolean take_job(Destination *self, JsonObject *object)
 {
-    const char *state = text_member(object, "state");
+    const char *state = domain_qmp_string(object, "state");
     JsonNode *result = json_object_get_member(object, "resultData");
 
     set(&self->state.job_state, state != NULL ? state : "unknown");
@@ -376,7 +374,7 @@ static gboolean take_job(Destination *self, JsonObject *object)
     }
     g_clear_pointer(&self->state.job, g_free);
     if (strcmp(state, "FAILED") == 0 || strcmp(state, "CANCELED") == 0) {
-        g_autofree char *reason = g_strdup(text_member(object, "resultData"));
+        g_autofree char *reason = g_strdup(domain_qmp_string(object, "resultData"));
         g_autofree char *problem =
             g_strdup_printf("Job %s: the server could not take the report: %s%s%.*s", self->state.last_job,
                             state, reason != NULL ? ": " : "", MAX_TEXT, reason != NULL ? reason : "");
@@ -393,11 +391,15 @@ static gboolean take_job(Destination *self, JsonObject *object)
 
 static void plan_job(Destination *self)
 {
-    static const guint pauses[] = {1, 2, 4, 8, 15, 30};
-    guint pause = pauses[MIN(self->job_asked, G_N_ELEMENTS(pauses) - 1)];
+    static const guint pauses_ms[] = {100, 1000, 2000, 4000, 8000, 15000, 30000};
 
+    self->job_pause_ms = pauses_ms[MIN(self->job_asked, G_N_ELEMENTS(pauses_ms) - 1)];
     self->job_asked++;
-    self->job_next = now(self) + pause;
+    self->job_waits = TRUE;
+    if (self->timer != 0) {
+        self->clock->remove(self->clock, self->timer);
+        self->timer = 0;
+    }
 }
 
 static void end_job(Destination *self, gboolean good)
@@ -417,8 +419,9 @@ static void end_job(Destination *self, gboolean good)
 
 static void take_report(Destination *self, JsonObject *object)
 {
-    const char *job =
-        object != NULL && self->kind == DESTINATION_HOSTS && self->async ? text_member(object, "id") : NULL;
+    const char *job = object != NULL && self->kind == DESTINATION_HOSTS && self->async
+                          ? domain_qmp_string(object, "id")
+                          : NULL;
 
     g_free(self->state.hash);
     self->state.hash = g_steal_pointer(&self->sending);
@@ -466,7 +469,8 @@ static void on_answer(const TransportAnswer *answer, gpointer user_data)
     root = answer->length > 0 ? json_parse_text(answer->body, (gssize)answer->length, NULL) : NULL;
     object = root != NULL && JSON_NODE_HOLDS_OBJECT(root) ? json_node_get_object(root) : NULL;
     if ((step == STEP_STATUS && !take_status(self, object)) || (step == STEP_JOB && object == NULL) ||
-        (step == STEP_REPORT && self->kind == DESTINATION_HOSTS && self->async && object == NULL)) {
+        (step == STEP_REPORT && self->kind == DESTINATION_HOSTS && self->async &&
+         (object == NULL || domain_qmp_string(object, "id") == NULL))) {
         TransportAnswer garbage = {
             .error = "the answer is not what it should be", .body = "", .retry_after = -1};
 
@@ -543,7 +547,7 @@ static void go_on(Destination *self)
         return;
     }
     if (time < self->blocked_until) {
-        wake_at(self, self->blocked_until);
+        wake_in(self, (self->blocked_until - time) * 1000);
         self->funcs.idle(self, FALSE, self->user_data);
         return;
     }
@@ -555,10 +559,12 @@ static void go_on(Destination *self)
         send_report(self);
     } else if (beat) {
         ask_heartbeat(self);
-    } else if (job && time >= self->job_next) {
+    } else if (job && !self->job_waits) {
         ask_job(self);
     } else if (job) {
-        wake_at(self, self->job_next);
+        if (self->timer == 0) {
+            wake_in(self, self->job_pause_ms);
+        }
         if (!self->oneshot) {
             self->funcs.idle(self, TRUE, self->user_data);
         }

@@ -126,7 +126,7 @@ static void end_value(Parser *parser)
 {
     if (parser->value != NULL) {
         g_free(parser->value->text);
-        parser->value->text = g_strndup(parser->text->str, parser->text->len);
+        parser->value->text = g_strchomp(g_strndup(parser->text->str, parser->text->len));
         explicit_bzero(parser->text->str, parser->text->len);
         parser->value = NULL;
     }

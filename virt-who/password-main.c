@@ -69,7 +69,7 @@ int main(int argc, char **argv)
     g_autofree char *root = NULL;
     gboolean version = FALSE;
     const GOptionEntry entries[] = {
-        {"password", 'p', 0, G_OPTION_ARG_STRING, &given,
+        {"password", 'p', 0, G_OPTION_ARG_FILENAME /* its bytes */, &given,
          "The password; other users of this machine can see it while this runs: better is to be asked",
          "PASSWORD"},
         {"root", 0, 0, G_OPTION_ARG_FILENAME, &root, "Find the key below a folder", "DIR"},

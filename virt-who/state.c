@@ -5,6 +5,7 @@
 
 #include <glib/gstdio.h>
 
+#include "lib/domain-qmp.h"
 #include "lib/jsonstream.h"
 #include "virt-who/ini.h"
 #include "virt-who/report.h"
@@ -50,15 +51,6 @@ char *state_time(gint64 seconds)
 
 /* ---- reading ---- */
 
-static const char *text_member(JsonObject *object, const char *name)
-{
-    JsonNode *node = json_object_get_member(object, name);
-
-    return node != NULL && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
-               ? json_node_get_string(node)
-               : NULL;
-}
-
 static gint64 number_member(JsonObject *object, const char *name)
 {
     JsonNode *node = json_object_get_member(object, name);
@@ -68,18 +60,11 @@ static gint64 number_member(JsonObject *object, const char *name)
                : 0;
 }
 
-static JsonObject *object_member(JsonObject *object, const char *name)
-{
-    JsonNode *node = json_object_get_member(object, name);
-
-    return node != NULL && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
-
 static void read_source(JsonObject *all, const char *name, JsonNode *node, gpointer user_data)
 {
     State *state = user_data;
     JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-    JsonObject *ids = object != NULL ? object_member(object, "ids") : NULL;
+    JsonObject *ids = object != NULL ? domain_qmp_object(object, "ids") : NULL;
     StateSource *source;
 
     if (object == NULL) {
@@ -95,7 +80,7 @@ static void read_source(JsonObject *all, const char *name, JsonNode *node, gpoin
 
         json_object_iter_init(&iter, ids);
         while (json_object_iter_next(&iter, &key, NULL) && g_hash_table_size(source->ids) < MAX_IDS) {
-            const char *id = text_member(ids, key);
+            const char *id = domain_qmp_string(ids, key);
 
             if (id != NULL) {
                 g_hash_table_insert(source->ids, g_strdup(key), g_strdup(id));
@@ -114,12 +99,12 @@ static void read_destination(JsonObject *all, const char *name, JsonNode *node, 
         return;
     }
     kept = g_new0(Kept, 1);
-    kept->fingerprint = g_strdup(text_member(object, "server"));
-    kept->state.hash = g_strdup(text_member(object, "hash"));
+    kept->fingerprint = g_strdup(domain_qmp_string(object, "server"));
+    kept->state.hash = g_strdup(domain_qmp_string(object, "hash"));
     kept->state.sent = number_member(object, "sent");
-    kept->state.job = g_strdup(text_member(object, "job"));
-    kept->state.last_job = g_strdup(text_member(object, "last_job_id"));
-    kept->state.job_state = g_strdup(text_member(object, "last_job_state"));
+    kept->state.job = g_strdup(domain_qmp_string(object, "job"));
+    kept->state.last_job = g_strdup(domain_qmp_string(object, "last_job_id"));
+    kept->state.job_state = g_strdup(domain_qmp_string(object, "last_job_state"));
     kept->state.hosts = (guint)number_member(object, "hypervisors");
     kept->state.guests = (guint)number_member(object, "guests");
     g_hash_table_insert(state->destinations, g_strdup(name), kept);
@@ -140,8 +125,8 @@ State *state_load(const char *path)
         g_warning("%s is broken, it is begun anew%s%s", path, error != NULL ? ": " : "",
                   error != NULL ? error->message : "");
     } else if (root != NULL) {
-        JsonObject *sources = object_member(json_node_get_object(root), "sources");
-        JsonObject *destinations = object_member(json_node_get_object(root), "destinations");
+        JsonObject *sources = domain_qmp_object(json_node_get_object(root), "sources");
+        JsonObject *destinations = domain_qmp_object(json_node_get_object(root), "destinations");
 
         if (sources != NULL) {
             json_object_foreach_member(sources, read_source, state);

@@ -55,3 +55,8 @@ EXTRA_DIST += tests/program/virt-top.test tests/program/virt-top-screens.txt
 EXTRA_DIST += tests/program/qcow2_images.py tests/program/qcow2-kill.test tests/program/qcow2-qemu.test
 
 EXTRA_DIST += tests/program/balloon-sim.test tests/program/balloon-sim-scores.txt
+
+
+EXTRA_DIST += tests/program/entitlement_server.py tests/program/who_under_test.py \
+	tests/program/who-config.test \
+	tests/program/who-server.test

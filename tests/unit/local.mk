@@ -136,3 +136,12 @@ check_PROGRAMS += tests/unit/test_policy
 endif
 endif
 tests_unit_test_policy_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
+
+# virt-who
+if HAVE_CHECK
+if ENABLE_VIRT_WHO
+check_PROGRAMS += tests/unit/test_who tests/unit/test_who_destination
+endif
+endif
+tests_unit_test_who_LDADD = $(WHO_LIBS) $(CHECK_LIBS)
+tests_unit_test_who_destination_LDADD = $(WHO_LIBS) $(CHECK_LIBS)
