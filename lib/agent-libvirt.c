@@ -294,6 +294,12 @@ JsonNode *agent_libvirt_call(AgentLibvirt *agent, const char *command, JsonObjec
 {
     g_autoptr(GString) request = json_rpc_request(command, arguments, NULL);
 
+    if (request->len > AGENT_LIBVIRT_REQUEST_BYTES) {
+        g_set_error(error, AGENT_CLIENT_ERROR, AGENT_CLIENT_ERROR_PROTOCOL,
+                    "%s: a request of %zu bytes is too long for libvirt (at most %d)", command, request->len,
+                    AGENT_LIBVIRT_REQUEST_BYTES);
+        return NULL;
+    }
     return do_job(agent, g_strdup(command), g_string_free(g_steal_pointer(&request), FALSE), timeout_ms,
                   cancellable, error);
 }

@@ -20,8 +20,13 @@ AgentLibvirt *agent_libvirt_open(const char *uri, const char *domain, guint time
 void agent_libvirt_close(AgentLibvirt *agent);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AgentLibvirt, agent_libvirt_close)
 
+/* libvirt writes a request to the agent's socket until that is full, and then forgets how much it has
+ * written: what does not fit into the socket's buffer (208 KiB by the kernel's accounting) arrives damaged.
+ */
+#define AGENT_LIBVIRT_REQUEST_BYTES (128 << 10)
+
 /* As agent_client_call(): what the command returns, or an AGENT_CLIENT_ERROR. arguments: taken, may be NULL.
- * A request may have 4 MiB, a reply 10 MiB: libvirt's own limits. */
+ * Longer requests are refused; a reply may have 10 MiB, libvirt's own limit. */
 JsonNode *agent_libvirt_call(AgentLibvirt *agent, const char *command, JsonObject *arguments,
                              guint timeout_ms, GCancellable *cancellable,
                              GError **error) G_GNUC_WARN_UNUSED_RESULT;

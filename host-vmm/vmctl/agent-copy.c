@@ -239,7 +239,8 @@ gboolean guest_file_write(GuestFile *file, guint64 position, const guint8 *data,
     while (*landed < position + length) {
         GError *problem = NULL;
         gsize done = (gsize)(*landed - position);
-        gint64 count = write_once(file, data + done, length - done, &problem);
+        gsize part = MIN(length - done, agent_link_chunk(file->link));
+        gint64 count = write_once(file, data + done, part, &problem);
 
         if (count > 0) {
             *landed += (guint64)count;

@@ -8,7 +8,7 @@
 #include "host-vmm/vmctl/agent-link.h"
 #include "host-vmm/vmctl/interrupt.h"
 
-/* As base64 in a message it stays below what libvirt takes (4 MiB). */
+/* What is read at a time: as base64 in a message it stays below what libvirt takes (4 MiB). */
 #define AGENT_COPY_CHUNK (1 << 20)
 
 typedef struct GuestFile {

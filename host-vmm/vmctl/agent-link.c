@@ -99,6 +99,15 @@ gboolean agent_link_has(AgentLink *link, const char *command, gint64 deadline)
     return FALSE;
 }
 
+gsize agent_link_chunk(const AgentLink *link)
+{
+#ifdef HAVE_LIBVIRT
+    if (link->libvirt != NULL)
+        return AGENT_LIBVIRT_REQUEST_BYTES / 2;
+#endif
+    return 1 << 20;
+}
+
 gboolean agent_link_is_lost(const AgentLink *link, const GError *error)
 {
     return link->client != NULL && g_error_matches(error, AGENT_CLIENT_ERROR, AGENT_CLIENT_ERROR_CLOSED);

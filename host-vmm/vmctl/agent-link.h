@@ -33,5 +33,7 @@ JsonNode *agent_link_call(AgentLink *link, const char *command, JsonObject *argu
 void agent_link_set_cancellable(AgentLink *link, GCancellable *cancellable);
 /* Whether the agent has the command, enabled. FALSE also if it does not answer. Asks it once. */
 gboolean agent_link_has(AgentLink *link, const char *command, gint64 deadline);
+/* How many bytes one request can carry as base64. */
+gsize agent_link_chunk(const AgentLink *link);
 /* Whether an error says that the connection is no use any more, while another one may be. */
 gboolean agent_link_is_lost(const AgentLink *link, const GError *error);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 EXTRA_DIST += tests/program/payload.S
-EXTRA_DIST += tests/program/vmctl_fakes.py tests/program/vmctl-agent.test tests/program/vmctl-console.test \
+EXTRA_DIST += tests/program/vmctl_fakes.py tests/program/vmctl-agent.test tests/program/vmctl-agent-work.test tests/program/vmctl-console.test \
 	tests/program/vmctl-guests.test tests/program/vmctl-run.test tests/program/vmctl-words.test
 if ENABLE_HOST_VMM
 noinst_DATA += tests/program/payload
@@ -38,6 +38,8 @@ tests_program_block_io_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_L
 EXTRA_DIST += tests/program/agent_under_test.py \
 	tests/program/agent-accounts.test \
 	tests/program/agent-guest.test \
+	tests/program/agent-libvirt-init \
+	tests/program/agent-libvirt.test \
 	tests/program/agent-hostile.test tests/program/agent_command_table.py \
 	tests/program/agent-commands.test \
 	tests/program/agent-config.test \
