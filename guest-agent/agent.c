@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "guest-agent/agent.h"
+#include "guest-agent/policy.h"
 
 #include <stdio.h>
 
@@ -37,6 +38,15 @@ void agent_list_commands(void)
     }
 }
 
+static char *refuse(const Command *command, JsonObject *arguments, gpointer data)
+{
+    Agent *agent = data;
+    char *refusal = policy_refusal(agent->options, command, arguments);
+    if (refusal)
+        audit_log(agent->audit, "%s: %s", command->name, refusal);
+    return refusal;
+}
+
 Agent *agent_new(const Options *options)
 {
     Agent *agent = g_new0(Agent, 1);
@@ -45,6 +55,7 @@ Agent *agent_new(const Options *options)
     JsonStreamLimits limits = JSON_STREAM_DEFAULT_LIMITS;
     limits.max_bytes = (gsize)options->message_bytes;
     command_server_set_limits(agent->server, &limits);
+    command_server_set_guard(agent->server, refuse);
     agent->worker = worker_new();
     agent->audit = audit_new();
     agent->files = agent_files_new(agent, options->state_dir);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* guest-network-get-interfaces, guest-network-get-route: names, addresses, counters; where packets go. */
 #include "guest-agent/agent.h"
+#include "guest-agent/policy.h"
 #include "guest-agent/kernel-stats.h"
 #include "guest-agent/text-file.h"
 
@@ -111,11 +112,14 @@ static void add_address(JsonObject *interface, JsonObject *address, const char *
     json_array_add_object_element(json_object_get_array_member(interface, "ip-addresses"), address);
 }
 
-static JsonArray *list_interfaces(const struct ifaddrs *entries, GHashTable *lines, int fd)
+static JsonArray *list_interfaces(const Options *options, const struct ifaddrs *entries, GHashTable *lines,
+                                  int fd)
 {
     JsonArray *interfaces = json_array_new();
     g_autoptr(GHashTable) by_name = g_hash_table_new(g_str_hash, g_str_equal); /* borrowed from both */
     for (const struct ifaddrs *entry = entries; entry; entry = entry->ifa_next) {
+        if (policy_hides_interface(options, entry->ifa_name))
+            continue;
         JsonObject *interface = g_hash_table_lookup(by_name, entry->ifa_name);
         if (!interface) {
             interface = json_object_new();
@@ -146,7 +150,7 @@ static void guest_network_get_interfaces(CommandCall *call, JsonObject *argument
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    JsonArray *interfaces = list_interfaces(entries, lines, fd);
+    JsonArray *interfaces = list_interfaces(((Agent *)data)->options, entries, lines, fd);
     if (fd >= 0)
         close(fd);
     freeifaddrs(entries);

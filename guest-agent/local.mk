@@ -17,6 +17,7 @@ guest_agent_libguestagent_a_SOURCES = \
 	guest-agent/peer.c guest-agent/peer.h \
 	guest-agent/channel.c guest-agent/channel.h \
 	guest-agent/agent.c guest-agent/agent.h \
+	guest-agent/policy.c guest-agent/policy.h \
 	guest-agent/worker.c guest-agent/worker.h \
 	guest-agent/child.c guest-agent/child.h \
 	guest-agent/helper.c guest-agent/helper.h \

@@ -22,6 +22,7 @@ struct CommandServer {
     gpointer data;
     gboolean frozen;
     JsonStreamLimits limits;
+    CommandGuard guard; /* NULL: none */
 };
 
 struct CommandSession {
@@ -154,6 +155,11 @@ gboolean command_server_set_enabled(CommandServer *server, const char *name, gbo
 void command_server_set_frozen(CommandServer *server, gboolean frozen)
 {
     server->frozen = frozen;
+}
+
+void command_server_set_guard(CommandServer *server, CommandGuard guard)
+{
+    server->guard = guard;
 }
 
 void command_server_set_limits(CommandServer *server, const JsonStreamLimits *limits)
@@ -550,6 +556,14 @@ static void dispatch(CommandSession *session, JsonNode *value)
     if (!command_check_arguments(arguments, command->args, (command->flags & COMMAND_LOOSE_ARGS) != 0,
                                  &error)) {
         session_reply_error(session, "GenericError", error->message, request.id);
+        return;
+    }
+
+    CommandServer *server = session->server;
+    g_autofree char *forbidden = server->guard ? server->guard(command, arguments, server->data) : NULL;
+
+    if (forbidden) {
+        session_reply_error(session, "GenericError", forbidden, request.id);
         return;
     }
 

@@ -94,6 +94,10 @@ gboolean command_server_set_enabled(CommandServer *server, const char *name, gbo
                                     const char *reason);
 /* While frozen the COMMAND_WHEN_FROZEN rows are enabled, even if they were disabled, and no others. */
 void command_server_set_frozen(CommandServer *server, gboolean frozen);
+/* Asked before each call, when its arguments have been checked: what it returns (g_free) is the call's error
+ * and its handler is not called; NULL lets it pass. */
+typedef char *(*CommandGuard)(const Command *command, JsonObject *arguments, gpointer data);
+void command_server_set_guard(CommandServer *server, CommandGuard guard);
 /* Of sessions made from now on; NULL: the default ones. */
 void command_server_set_limits(CommandServer *server, const JsonStreamLimits *limits);
 gboolean command_server_is_enabled(CommandServer *server, const Command *command);
