@@ -46,3 +46,39 @@ guest_agent_libguestagent_a_SOURCES = \
 	guest-agent/freeze-hooks.c guest-agent/freeze-hooks.h \
 	guest-agent/commands-trim.c
 guest_agent_libguestagent_a_CFLAGS = $(AM_CFLAGS) $(UDEV_CFLAGS)
+
+# What makes it a service. With --enable-qemu-ga-names it takes the place of Debian's qemu-guest-agent.
+EXTRA_DIST += guest-agent/system/guest-agent.service.in guest-agent/system/99-guest-agent.rules.in \
+	guest-agent/system/guest-agent.conf guest-agent/system/README.hooks
+if ENABLE_GUEST_AGENT
+systemdsystemunit_DATA = guest-agent/system/$(AGENT_SERVICE)
+udevrules_DATA = guest-agent/system/99-$(AGENT_SERVICE_NAME).rules
+agenthooksdir = $(sysconfdir)/guest-agent/fsfreeze-hook.d
+dist_doc_DATA += guest-agent/system/guest-agent.conf
+CLEANFILES += $(systemdsystemunit_DATA) $(udevrules_DATA)
+agent_service_words = sed -e 's,[@]sbindir[@],$(sbindir),' -e 's,[@]AGENT_NAME[@],$(AGENT_NAME),' \
+	-e 's,[@]AGENT_TITLE[@],$(AGENT_TITLE),' -e 's,[@]AGENT_SERVICE[@],$(AGENT_SERVICE),'
+guest-agent/system/$(AGENT_SERVICE): guest-agent/system/guest-agent.service.in Makefile
+	@$(MKDIR_P) guest-agent/system
+	$(AM_V_GEN)$(agent_service_words) $(srcdir)/guest-agent/system/guest-agent.service.in >$@
+guest-agent/system/99-$(AGENT_SERVICE_NAME).rules: guest-agent/system/99-guest-agent.rules.in Makefile
+	@$(MKDIR_P) guest-agent/system
+	$(AM_V_GEN)$(agent_service_words) $(srcdir)/guest-agent/system/99-guest-agent.rules.in >$@
+install-data-local: install-agent-hooks
+uninstall-local: uninstall-agent-hooks
+install-agent-hooks:
+	$(MKDIR_P) $(DESTDIR)$(agenthooksdir)
+	$(INSTALL_DATA) $(srcdir)/guest-agent/system/README.hooks $(DESTDIR)$(agenthooksdir)/README
+uninstall-agent-hooks:
+	rm -f $(DESTDIR)$(agenthooksdir)/README
+	-rmdir $(DESTDIR)$(agenthooksdir) 2>/dev/null
+.PHONY: install-agent-hooks uninstall-agent-hooks install-agent-names uninstall-agent-names
+if QEMU_GA_NAMES
+install-exec-hook: install-agent-names
+uninstall-hook: uninstall-agent-names
+install-agent-names:
+	cd $(DESTDIR)$(sbindir) && rm -f qemu-ga && $(LN_S) guest-agent qemu-ga
+uninstall-agent-names:
+	rm -f $(DESTDIR)$(sbindir)/qemu-ga
+endif
+endif

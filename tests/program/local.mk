@@ -49,6 +49,7 @@ EXTRA_DIST += tests/program/agent_under_test.py \
 	tests/program/agent-port.test \
 	tests/program/agent-process.test \
 	tests/program/agent-qemu-tests.test tests/program/qemu-tests-fetch tests/program/qemu-tests-shim.h \
+	tests/program/agent-service.test \
 	tests/program/agent-shutdown.test \
 	tests/program/agent-sockets.test \
 	tests/program/agent-wire.test
