@@ -2,10 +2,12 @@
 /*
  * disk-load: what lab guests and benchmarks do to a disk.
  *
- *   disk-load randread|randwrite|read|write FILE DEPTH SECONDS   4 KiB at random, or 1 MiB in order, with
- * O_DIRECT and DEPTH requests in flight; prints requests a second disk-load mark FILE              writes
- * numbered blocks for ever; prints "flushed N" when the first N are safe disk-load check FILE N whether the
- * first N are there
+ *   disk-load randread|randwrite|read|write FILE DEPTH SECONDS
+ *     4 KiB at random, or 1 MiB in order, with O_DIRECT and DEPTH requests in flight: requests a second
+ *   disk-load mark FILE
+ *     writes numbered blocks for ever; prints "flushed FILE N" when the first N are safe
+ *   disk-load check FILE N
+ *     whether the first N are there
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -128,7 +130,7 @@ static int is_whole(const Mark *mark)
     return memcmp(mark, &wanted, sizeof wanted) == 0;
 }
 
-static void write_marks(int fd)
+static void write_marks(int fd, const char *name)
 {
     static Mark mark;
     for (uint64_t number = 1;; number++) {
@@ -139,7 +141,7 @@ static void write_marks(int fd)
             continue;
         if (fdatasync(fd) < 0)
             die("fdatasync");
-        printf("flushed %llu\n", (unsigned long long)number);
+        printf("flushed %s %llu\n", name, (unsigned long long)number);
         fflush(stdout);
     }
 }
@@ -181,7 +183,7 @@ int main(int argc, char **argv)
     if (fd < 0)
         die(argv[2]);
     if (is_mark)
-        write_marks(fd);
+        write_marks(fd, argv[2]);
     if (is_check)
         return check_marks(fd, strtoull(argv[3], NULL, 10));
     static Load load;

@@ -12,6 +12,8 @@ noinst_PROGRAMS += tests/lab/guest-cpuid
 tests_lab_guest_cpuid_SOURCES = tests/lab/guest-cpuid.c
 tests_lab_guest_cpuid_LDADD = host-vmm/libhostvmm.a $(BASE_LIBS)
 endif
+noinst_PROGRAMS += tests/lab/disk-verify
+tests_lab_disk_verify_SOURCES = tests/lab/disk-verify.c
 EXTRA_DIST += quickstart .ci/run tests/run
 EXTRA_DIST += tests/lab/demo tests/lab/fetch tests/lab/image tests/lab/machine tests/lab/qemu-firmware tests/lab/run \
 	tests/lab/scenario.sh tests/lab/work tests/lab/guest tests/lab/level1 tests/lab/scenarios
