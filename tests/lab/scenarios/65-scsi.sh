@@ -11,6 +11,9 @@ booted a -object iothread,id=io -device virtio-scsi-pci,id=scsi0,iothread=io \
     -blockdev "$(drive cd)" -device scsi-cd,drive=cd,id=c0,bus=scsi0.0,scsi-id=5
 there() { guest_run a '[ -b /dev/sda ] && [ -b /dev/sdb ] && [ -b /dev/sr0 ]'; }
 need "the guest finds two disks and a CD-ROM" wait_for 20 there
+disks=$(agent a guest-get-disks | tr -d ' \n')
+has "…guest-get-disks says which is which" "$disks" '"bus-type":"scsi","bus":0,"target":0,"unit":1,[^}]*"dev":"/dev/sdb"'
+has "…and on which controller" "$disks" '"pci-controller":\{"domain":0,"bus":0,"slot":[0-9]+,"function":0\},"bus-type":"scsi","bus":0,"target":5,"unit":0,[^}]*"dev":"/dev/sr0"'
 is "…the disk's size" "$(guest_run a 'cat /sys/block/sda/size')" 32768
 is "…its contents" "$(guest_run a 'sha256sum /dev/sda | cut -d " " -f 1')" "$(sum_of /tmp/disk0)"
 is "…the CD's" "$(guest_run a 'sha256sum /dev/sr0 | cut -d " " -f 1')" "$(sum_of /tmp/cd)"
