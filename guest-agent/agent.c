@@ -109,3 +109,17 @@ void agent_answer_in_thread(Agent *agent, CommandCall *call, JsonObject *argumen
     *query = (Query){.call = call, .arguments = arguments, .run = run};
     worker_run(agent->worker, query_run, query_done, query);
 }
+
+JsonNode *agent_empty_answer(void)
+{
+    g_autoptr(JsonObject) object = json_object_new();
+    return json_node_init_object(json_node_alloc(), object);
+}
+
+void agent_helper_done(int status, GError *error, gpointer call)
+{
+    if (error)
+        command_call_take_error(call, error);
+    else
+        command_call_return_empty(call);
+}

@@ -58,6 +58,10 @@ gboolean agent_free(Agent *agent);
  * may touch. */
 typedef JsonNode *(*AgentQueryFunc)(JsonObject *arguments, GError **error);
 void agent_answer_in_thread(Agent *agent, CommandCall *call, JsonObject *arguments, AgentQueryFunc run);
+/* {} for such an answer. */
+JsonNode *agent_empty_answer(void);
+/* A HelperDoneFunc (helper.h) for a command that is nothing but its helper: answers the call. */
+void agent_helper_done(int status, GError *error, gpointer call);
 
 AgentFiles *agent_files_new(Agent *agent, const char *state_dir);
 void agent_files_free(AgentFiles *files);

@@ -21,20 +21,11 @@ typedef struct Shutdown {
 
 /* ---- by asking the guest's init ---- */
 
-static void on_helper_done(int status, GError *error, gpointer user_data)
-{
-    CommandCall *call = user_data;
-    if (error)
-        command_call_take_error(call, error);
-    else
-        command_call_return_empty(call);
-}
-
 static void shutdown_by_helper(CommandCall *call, char **command)
 {
     HelperSpec spec = {
         .argv = (const char *const *)command, .action = "shutdown", .timeout_ms = HELPER_TIMEOUT_MS};
-    helper_run(&spec, on_helper_done, call);
+    helper_run(&spec, agent_helper_done, call);
 }
 
 /* ---- without ---- */

@@ -25,18 +25,12 @@ static const char **keys_of(JsonObject *arguments, GError **error)
     return g_steal_pointer(&keys);
 }
 
-static JsonNode *empty_answer(void)
-{
-    g_autoptr(JsonObject) object = json_object_new();
-    return json_node_init_object(json_node_alloc(), object);
-}
-
 static JsonNode *get_keys(JsonObject *arguments, GError **error)
 {
     g_auto(GStrv) keys = ssh_keys_list(user_of(arguments), error);
     if (!keys)
         return NULL;
-    JsonNode *answer = empty_answer();
+    JsonNode *answer = agent_empty_answer();
     JsonArray *array = json_array_new();
     for (char **key = keys; *key; key++)
         json_array_add_string_element(array, *key);
@@ -49,7 +43,7 @@ static JsonNode *add_keys(JsonObject *arguments, GError **error)
     g_autofree const char **keys = keys_of(arguments, error);
     if (!keys || !ssh_keys_add(user_of(arguments), keys, command_bool(arguments, "reset", FALSE), error))
         return NULL;
-    return empty_answer();
+    return agent_empty_answer();
 }
 
 static JsonNode *remove_keys(JsonObject *arguments, GError **error)
@@ -57,7 +51,7 @@ static JsonNode *remove_keys(JsonObject *arguments, GError **error)
     g_autofree const char **keys = keys_of(arguments, error);
     if (!keys || !ssh_keys_remove(user_of(arguments), keys, error))
         return NULL;
-    return empty_answer();
+    return agent_empty_answer();
 }
 
 /* Users may be in a directory on the network, and homes, too. */

@@ -26,54 +26,24 @@ static void guest_get_time(CommandCall *call, JsonObject *arguments, gpointer da
 
 /* ---- guest-set-time ---- */
 
-typedef struct ClockWork {
-    CommandCall *call;
-    gboolean to_hardware; /* else from it */
-    GError *error;
-} ClockWork;
-
-static void rtc_run(gpointer work)
+static JsonNode *sync_by_kernel(JsonObject *arguments, GError **error)
 {
-    ClockWork *clock = work;
-    if (clock->to_hardware)
-        rtc_write_from_system(&clock->error);
-    else
-        rtc_read_to_system(&clock->error);
-}
-
-static void rtc_done(gpointer work)
-{
-    ClockWork *clock = work;
-    if (clock->error)
-        command_call_take_error(clock->call, clock->error);
-    else
-        command_call_return_empty(clock->call);
-    g_free(clock);
-}
-
-static void on_hwclock_done(int status, GError *error, gpointer user_data)
-{
-    CommandCall *call = user_data;
-    if (error)
-        command_call_take_error(call, error);
-    else
-        command_call_return_empty(call);
+    gboolean done = command_has(arguments, "time") ? rtc_write_from_system(error) : rtc_read_to_system(error);
+    return done ? agent_empty_answer() : NULL;
 }
 
 /* hwclock(8) knows of drift and odd clocks. A guest without it, as newer distributions are, is served by the
  * kernel's interface, if there is a clock at all. */
-static void sync_clocks(Agent *agent, CommandCall *call, gboolean to_hardware)
+static void sync_clocks(Agent *agent, CommandCall *call, JsonObject *arguments)
 {
-    if (access(HWCLOCK, X_OK) == 0 || !rtc_is_there()) {
-        const char *argv[] = {HWCLOCK, to_hardware ? "-w" : "-s", NULL};
-        HelperSpec spec = {
-            .argv = argv, .action = "set hardware clock to system time", .timeout_ms = HWCLOCK_TIMEOUT_MS};
-        helper_run(&spec, on_hwclock_done, call);
+    if (access(HWCLOCK, X_OK) < 0 && rtc_is_there()) {
+        agent_answer_in_thread(agent, call, arguments, sync_by_kernel);
         return;
     }
-    ClockWork *clock = g_new0(ClockWork, 1);
-    *clock = (ClockWork){.call = call, .to_hardware = to_hardware};
-    worker_run(agent->worker, rtc_run, rtc_done, clock);
+    const char *argv[] = {HWCLOCK, command_has(arguments, "time") ? "-w" : "-s", NULL};
+    HelperSpec spec = {
+        .argv = argv, .action = "set hardware clock to system time", .timeout_ms = HWCLOCK_TIMEOUT_MS};
+    helper_run(&spec, agent_helper_done, call);
 }
 
 static void guest_set_time(CommandCall *call, JsonObject *arguments, gpointer data)
@@ -95,7 +65,7 @@ static void guest_set_time(CommandCall *call, JsonObject *arguments, gpointer da
             return;
         }
     }
-    sync_clocks(agent, call, given);
+    sync_clocks(agent, call, arguments);
 }
 
 /* ---- guest-get-timezone ---- */

@@ -49,15 +49,6 @@ static void guest_get_users(CommandCall *call, JsonObject *arguments, gpointer d
 
 /* ---- guest-set-user-password ---- */
 
-static void on_chpasswd_done(int status, GError *error, gpointer user_data)
-{
-    CommandCall *call = user_data;
-    if (error)
-        command_call_take_error(call, error);
-    else
-        command_call_return_empty(call);
-}
-
 static void wipe(char *text)
 {
     explicit_bzero(text, strlen(text));
@@ -114,7 +105,7 @@ static void guest_set_user_password(CommandCall *call, JsonObject *arguments, gp
     const char *argv[] = {"chpasswd", command_bool(arguments, "crypted", FALSE) ? "-e" : NULL, NULL};
     HelperSpec spec = {
         .argv = argv, .input = input, .action = "set user password", .timeout_ms = CHPASSWD_TIMEOUT_MS};
-    helper_run(&spec, on_chpasswd_done, call);
+    helper_run(&spec, agent_helper_done, call);
 }
 
 static const CommandArg PASSWORD_ARGS[] = {
