@@ -7,6 +7,7 @@
 #include "host-vmm/hw/pvpanic.h"
 #include "host-vmm/hw/uart16550.h"
 #include "host-vmm/hw/vmgenid.h"
+#include "host-vmm/virtio/vhost-vsock.h"
 #include "host-vmm/virtio/virtio-balloon.h"
 #include "host-vmm/virtio/virtio-blk.h"
 #include "host-vmm/virtio/virtio-net.h"
@@ -15,14 +16,23 @@
 #include "host-vmm/virtio/virtio-serial.h"
 
 static const DeviceType *const types[] = {
-    &i6300esb_type,          &pvpanic_type,
-    &pvpanic_pci_type,       &uart16550_type,
-    &vmgenid_type,           &virtio_balloon_pci_type,
-    &virtio_blk_pci_type,    &virtio_net_pci_type,
-    &virtio_rng_pci_type,    &virtio_scsi_pci_type,
-    &scsi_hd_type,           &scsi_cd_type,
-    &virtio_serial_pci_type, &virtserialport_type,
-    &virtconsole_type,       NULL,
+    &i6300esb_type,
+    &pvpanic_type,
+    &pvpanic_pci_type,
+    &uart16550_type,
+    &vmgenid_type,
+    &vhost_vsock_pci_type,
+    &virtio_balloon_pci_type,
+    &virtio_blk_pci_type,
+    &virtio_net_pci_type,
+    &virtio_rng_pci_type,
+    &virtio_scsi_pci_type,
+    &scsi_hd_type,
+    &scsi_cd_type,
+    &virtio_serial_pci_type,
+    &virtserialport_type,
+    &virtconsole_type,
+    NULL,
 };
 
 const DeviceType *const *device_types(void)

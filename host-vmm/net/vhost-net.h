@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "host-vmm/memory/guest-memory.h"
+#include "host-vmm/virtio/vhost.h"
 
 typedef struct VhostNet VhostNet;
 
@@ -17,13 +17,6 @@ VhostNet *vhost_net_new(int fd, GError **error);
 void vhost_net_free(VhostNet *vhost);
 /* Of virtio's feature bits those that this kernel's vhost knows. */
 guint64 vhost_net_features(const VhostNet *vhost);
-
-typedef struct VhostRing {
-    guint16 size;
-    guint16 next_avail;           /* where to begin */
-    void *desc, *driver, *device; /* the ring's parts, here */
-    int kick, call, error;        /* eventfds; error is signalled when the ring is corrupt */
-} VhostRing;
 
 #define VHOST_NET_RX 0
 #define VHOST_NET_TX 1

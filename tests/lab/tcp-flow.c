@@ -5,12 +5,15 @@
  *   tcp-flow connect HOST PORT send|receive [MIB]
  *   tcp-flow listen PORT send|receive [MIB]      PORT 0: any, printed as "port N"
  *
+ * HOST vsock:CID and PORT vsock:PORT: not by TCP but between host (CID 2) and guest.
+ *
  * MIB: how much is sent (1 if not given). Prints "BYTES bytes, SECONDS s, MIB MiB/s, sum SUM"; the sum is of
  * all bytes in their order, so that sender and receiver print the same. Uses nothing but libc: it runs in
  * guests too.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/vm_sockets.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
@@ -25,6 +28,7 @@
 #define CONNECT_SECONDS 30
 #define STALL_MS        60000 /* without a byte: it has failed */
 #define BLOCK           (1u << 20)
+#define VSOCK           "vsock:"
 
 static uint64_t block[BLOCK / 8];
 
@@ -41,8 +45,27 @@ static void fail(const char *what)
     exit(1);
 }
 
+static int open_vsock(const char *cid, const char *port)
+{
+    struct sockaddr_vm address = {.svm_family = AF_VSOCK,
+                                  .svm_cid = (unsigned)strtoul(cid, NULL, 10),
+                                  .svm_port = (unsigned)strtoul(port, NULL, 10)};
+    double deadline = now() + CONNECT_SECONDS;
+    for (;;) {
+        int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+        if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+            return fd;
+        if (now() > deadline)
+            fail("connect");
+        close(fd);
+        usleep(100000);
+    }
+}
+
 static int open_connection(const char *host, const char *port)
 {
+    if (strncmp(host, VSOCK, strlen(VSOCK)) == 0)
+        return open_vsock(host + strlen(VSOCK), port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
     struct addrinfo *address;
     double deadline = now() + CONNECT_SECONDS;
@@ -63,7 +86,18 @@ static int open_connection(const char *host, const char *port)
     }
 }
 
-static int accept_connection(const char *port)
+static int listen_vsock(const char *port)
+{
+    struct sockaddr_vm address = {
+        .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = (unsigned)strtoul(port, NULL, 10)};
+    int listener = socket(AF_VSOCK, SOCK_STREAM, 0);
+    if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) < 0 ||
+        listen(listener, 1) < 0)
+        fail("listen");
+    return listener;
+}
+
+static int listen_tcp(const char *port)
 {
     struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(port))};
     socklen_t length = sizeof address;
@@ -75,6 +109,13 @@ static int accept_connection(const char *port)
         fail("listen");
     printf("port %u\n", ntohs(address.sin6_port));
     fflush(stdout);
+    return listener;
+}
+
+static int accept_connection(const char *port)
+{
+    int is_vsock = strncmp(port, VSOCK, strlen(VSOCK)) == 0;
+    int listener = is_vsock ? listen_vsock(port + strlen(VSOCK)) : listen_tcp(port);
     struct pollfd poll_fd = {.fd = listener, .events = POLLIN};
     if (poll(&poll_fd, 1, STALL_MS) <= 0)
         fail("nobody connects");
