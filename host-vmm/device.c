@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host-vmm/hw/i6300esb.h"
+#include "host-vmm/hw/i8042.h"
 #include "host-vmm/hw/pvpanic.h"
 #include "host-vmm/hw/uart16550.h"
 #include "host-vmm/hw/vmgenid.h"
@@ -17,6 +18,7 @@
 
 static const DeviceType *const types[] = {
     &i6300esb_type,
+    &i8042_type,
     &pvpanic_type,
     &pvpanic_pci_type,
     &uart16550_type,

@@ -27,6 +27,7 @@ typedef enum {
     DEVICE_ALARM_WATCHDOG,     /* a watchdog has expired */
     DEVICE_ALARM_PANIC,        /* the guest says that it has panicked */
     DEVICE_ALARM_CRASH_LOADED, /* the same, and that it goes on as a crash kernel */
+    DEVICE_ALARM_RESET,        /* the guest asks for a reset */
 } DeviceAlarm;
 typedef void (*DeviceAlarmFunc)(DeviceAlarm alarm, gpointer user_data);
 /* Raises one of ACPI's general-purpose events. Any thread. */

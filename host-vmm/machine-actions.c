@@ -69,6 +69,8 @@ void machine_handle_alarm(Machine *machine, DeviceAlarm alarm)
     case DEVICE_ALARM_PANIC:
         guest_panicked(machine);
         break;
+    case DEVICE_ALARM_RESET: /* not here: it is a reset like others */
+        break;
     case DEVICE_ALARM_CRASH_LOADED:
         machine_emit(machine, "GUEST_CRASHLOADED", action_named("run"));
         break;

@@ -2,6 +2,7 @@
 #include "host-vmm/machine.h"
 
 #include "host-vmm/boot/acpi.h"
+#include "host-vmm/hw/i8042.h"
 #include "host-vmm/hw/pvpanic.h"
 #include "host-vmm/hw/uart16550.h"
 #include "host-vmm/hw/vmgenid.h"
@@ -73,9 +74,21 @@ static void on_device_event(const char *name, JsonObject *data, gpointer user_da
     post(user_data, REQUEST_EVENT, name, data);
 }
 
+/* On the vCPU's thread. None of the vCPUs should go on from here. */
+static void on_pc_request(PcRequest kind, gpointer user_data)
+{
+    Machine *machine = user_data;
+    cpu_set_request_pause(machine->cpus);
+    post(machine, kind == PC_RESET ? REQUEST_GUEST_RESET : REQUEST_GUEST_POWER_OFF, NULL, NULL);
+}
+
 static void on_alarm(DeviceAlarm alarm, gpointer user_data)
 {
     Machine *machine = user_data;
+    if (alarm == DEVICE_ALARM_RESET) {
+        on_pc_request(PC_RESET, machine);
+        return;
+    }
     /* A guest that panics goes no further until it is known what is to be done. */
     if (alarm == DEVICE_ALARM_PANIC) {
         cpu_set_request_pause(machine->cpus);
@@ -86,14 +99,6 @@ static void on_alarm(DeviceAlarm alarm, gpointer user_data)
 static void on_gpe(guint gpe, gpointer user_data)
 {
     pc_raise_gpe(((Machine *)user_data)->pc, gpe);
-}
-
-/* On the vCPU's thread. None of the vCPUs should go on from here. */
-static void on_pc_request(PcRequest kind, gpointer user_data)
-{
-    Machine *machine = user_data;
-    cpu_set_request_pause(machine->cpus);
-    post(machine, kind == PC_RESET ? REQUEST_GUEST_RESET : REQUEST_GUEST_POWER_OFF, NULL, NULL);
 }
 
 static void on_vcpu_event(Vcpu *vcpu, VcpuEvent event, const char *text, gpointer user_data)
@@ -214,6 +219,7 @@ static gboolean write_acpi_tables(Machine *machine, GError **error)
         .cpu_hotplug = has_cpu_hotplug(machine),
         .serial_ports = ports,
         .numa = machine->numa,
+        .i8042 = i8042_find(&machine->env) != NULL,
         .vmgenid = vmgenid_find(&machine->env) != NULL,
     };
     for (guint i = 0; i < machine->env.devices->len; i++) {
@@ -573,8 +579,9 @@ static gboolean build(Machine *machine, GError **error)
         return FALSE;
     }
     machine->pc = pc_new(env, on_pc_request, machine, error);
-    return machine->pc && create_devices(machine, error) && pci_bus_assign(env->pci, error) &&
-           create_vcpus(machine, error) && set_power_on_state(machine, error);
+    return machine->pc && create_devices(machine, error) && pc_complete(machine->pc, env, error) &&
+           pci_bus_assign(env->pci, error) && create_vcpus(machine, error) &&
+           set_power_on_state(machine, error);
 }
 
 Machine *machine_new(const MachineConfig *config, ChardevSet *chardevs, GError **error)

@@ -10,6 +10,7 @@
 #include "host-vmm/bus/pci.h"
 #include "host-vmm/hw/acpi-pm.h"
 #include "host-vmm/hw/cmos-rtc.h"
+#include "host-vmm/hw/i8042.h"
 #include "host-vmm/hw/vmgenid.h"
 
 #define OEM_ID       "VSUITE"
@@ -34,6 +35,7 @@
 #define FADT_NO_FIXED_RTC  (1u << 6)
 #define FADT_RESET_REG     (1u << 10)
 #define BOOT_LEGACY        (1u << 0)
+#define BOOT_I8042         (1u << 1)
 #define BOOT_NO_VGA        (1u << 2)
 
 typedef struct __attribute__((packed)) {
@@ -206,10 +208,24 @@ static gboolean has_nodes(const AcpiConfig *config)
     return config->numa && config->numa->count > 0;
 }
 
+static Aml *keyboard(void)
+{
+    Aml *resources = aml_new();
+    aml_resource_io(resources, I8042_DATA_PORT, 1);
+    aml_resource_io(resources, I8042_COMMAND_PORT, 1);
+    aml_resource_irq(resources, I8042_IRQ);
+    Aml *body = aml_name("_HID", aml_eisa_id("PNP0303"));
+    aml_append(body, aml_name("_CRS", aml_resources(resources)));
+    return aml_device("KBD_", body);
+}
+
 static GByteArray *dsdt(const AcpiConfig *config)
 {
     Aml *devices = pci_host_bridge();
     aml_append(devices, isa_device("RTC_", "PNP0B00", 0, CMOS_RTC_PORT, 2, CMOS_RTC_IRQ));
+    if (config->i8042) {
+        aml_append(devices, keyboard());
+    }
     for (guint i = 0; i < config->serial_port_count; i++) {
         char name[5];
         g_snprintf(name, sizeof(name), "COM%u", i + 1);
@@ -251,7 +267,7 @@ static GByteArray *fadt(const AcpiConfig *config, guint64 dsdt_address)
         .c2_latency = 0xfff, /* over 100 and 1,000: no C2, no C3 */
         .c3_latency = 0xfff,
         .century = CMOS_RTC_CENTURY,
-        .boot_flags = BOOT_LEGACY | BOOT_NO_VGA,
+        .boot_flags = BOOT_LEGACY | BOOT_NO_VGA | (config->i8042 ? BOOT_I8042 : 0),
         .flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLP_BUTTON | FADT_NO_FIXED_RTC | FADT_RESET_REG,
         .reset_register = io_register(RESET_PORT, 8),
         .reset_value = RESET_VALUE,

@@ -25,7 +25,8 @@ typedef struct AcpiConfig {
     gboolean cpu_hotplug; /* vCPUs may come and go */
     const AcpiSerialPort *serial_ports;
     guint serial_port_count;
-    const Numa *numa; /* NULL or without nodes: no SRAT, no SLIT */
+    const Numa *numa;     /* NULL or without nodes: no SRAT, no SLIT */
+    gboolean i8042;       /* there is a keyboard controller */
     guint16 pvpanic_port; /* 0: none */
     gboolean vmgenid;     /* hw/vmgenid.h says where */
 } AcpiConfig;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/hw/cpu-hotplug.c host-vmm/hw/cpu-hotplug.h \
+	host-vmm/hw/i8042.c host-vmm/hw/i8042.h host-vmm/hw/i8042-keys.c host-vmm/hw/i8042-keys.h \
 	host-vmm/hw/i6300esb.c host-vmm/hw/i6300esb.h \
 	host-vmm/hw/pvpanic.c host-vmm/hw/pvpanic.h \
 	host-vmm/hw/vmgenid.c host-vmm/hw/vmgenid.h \

@@ -3,11 +3,11 @@
 
 #include "host-vmm/hw/acpi-pm.h"
 #include "host-vmm/hw/cmos-rtc.h"
+#include "host-vmm/hw/i8042.h"
 
-/* The keyboard controller's command port: there is no controller, but its reset line is the way that every
+/* The keyboard controller's command port, where there is no controller: its reset line is the way that every
  * kernel tries when all else has failed. Reads find no device. */
-#define KBC_COMMAND_PORT 0x64
-#define KBC_RESET        0xfe
+#define KBC_RESET 0xfe
 
 struct Pc {
     IoBus *ports;
@@ -68,12 +68,17 @@ Pc *pc_new(DeviceEnv *env, PcRequestFunc request, gpointer user_data, GError **e
     if (!(pc->host_bridge = pci_device_new(env->pci, "i440FX", &i440fx, 0, 0, 0, error)) ||
         !(pc->isa_bridge = pci_device_new(env->pci, "PIIX3", &piix3, 1, 0, 0, error)) ||
         !(pc->rtc = cmos_rtc_new(env->ports, env->vm, error)) ||
-        !(pc->pm = acpi_pm_new(env->ports, env->vm, power_off, pc, error)) ||
-        !(pc->has_kbc_port = io_bus_map(env->ports, KBC_COMMAND_PORT, 1, &KBC_OPS, pc, error))) {
+        !(pc->pm = acpi_pm_new(env->ports, env->vm, power_off, pc, error))) {
         pc_free(pc);
         return NULL;
     }
     return pc;
+}
+
+gboolean pc_complete(Pc *pc, DeviceEnv *env, GError **error)
+{
+    pc->has_kbc_port = !i8042_find(env) && io_bus_map(env->ports, I8042_COMMAND_PORT, 1, &KBC_OPS, pc, error);
+    return pc->has_kbc_port || i8042_find(env);
 }
 
 void pc_free(Pc *pc)
@@ -82,7 +87,7 @@ void pc_free(Pc *pc)
         return;
     }
     if (pc->has_kbc_port) {
-        io_bus_unmap(pc->ports, KBC_COMMAND_PORT);
+        io_bus_unmap(pc->ports, I8042_COMMAND_PORT);
     }
     cpu_hotplug_free(pc->cpu_hotplug);
     acpi_pm_free(pc->pm);

@@ -16,6 +16,8 @@ typedef void (*PcRequestFunc)(PcRequest request, gpointer user_data);
 
 /* env's buses and pci are there; nothing else is yet. */
 Pc *pc_new(DeviceEnv *env, PcRequestFunc request, gpointer user_data, GError **error);
+/* After all devices are there: what stands in for those that are not. */
+gboolean pc_complete(Pc *pc, DeviceEnv *env, GError **error);
 void pc_free(Pc *pc);
 void pc_reset(Pc *pc);
 void pc_press_power_button(Pc *pc);

@@ -16,6 +16,7 @@ typedef struct QmpContext {
 extern const Command QMP_COMMANDS_MONITOR[]; /* the monitor itself */
 extern const Command QMP_COMMANDS_MACHINE[]; /* the guest and its life */
 extern const Command QMP_COMMANDS_ACTIONS[]; /* what is done when something happens to the guest */
+extern const Command QMP_COMMANDS_INPUT[];   /* keys */
 extern const Command QMP_COMMANDS_CPU[];     /* vCPUs */
 extern const Command QMP_COMMANDS_DEVICE[];  /* adding and removing */
 extern const Command QMP_COMMANDS_BALLOON[]; /* the balloon */

@@ -4,6 +4,7 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/qmp/server.h \
 	host-vmm/qmp/commands.h \
 	host-vmm/qmp/commands-actions.c \
+	host-vmm/qmp/commands-input.c \
 	host-vmm/qmp/commands-monitor.c \
 	host-vmm/qmp/commands-machine.c \
 	host-vmm/qmp/commands-balloon.c \

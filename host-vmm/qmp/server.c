@@ -281,6 +281,7 @@ QmpServer *qmp_server_new(Machine *machine, ChardevSet *chardevs)
     static const Command *const tables[] = {QMP_COMMANDS_MONITOR,
                                             QMP_COMMANDS_MACHINE,
                                             QMP_COMMANDS_ACTIONS,
+                                            QMP_COMMANDS_INPUT,
                                             QMP_COMMANDS_CPU,
                                             QMP_COMMANDS_DEVICE,
                                             QMP_COMMANDS_BALLOON,

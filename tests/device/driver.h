@@ -46,9 +46,9 @@ typedef struct Rig {
     GuestMemory *memory;
     GPtrArray *events; /* "NAME {json}" */
     GMutex events_lock;
-    guint alarms[DEVICE_ALARM_CRASH_LOADED + 1]; /* how often each was raised, under events_lock */
-    guint gpes;    /* general-purpose events raised, a bit each, under events_lock */
-    int io_errors; /* how often a disk asked for the guest to be stopped */
+    guint alarms[DEVICE_ALARM_RESET + 1]; /* how often each was raised, under events_lock */
+    guint gpes;                           /* general-purpose events raised, a bit each, under events_lock */
+    int io_errors;                        /* how often a disk asked for the guest to be stopped */
 } Rig;
 
 Rig *rig_new(void);

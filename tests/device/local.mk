@@ -5,7 +5,7 @@ if ENABLE_HOST_VMM
 check_LIBRARIES += tests/device/libdevice.a
 check_PROGRAMS += tests/device/test_pc_board tests/device/test_uart16550 tests/device/test_virtio_rng
 check_PROGRAMS += tests/device/test_virtio_blk_life
-check_PROGRAMS += tests/device/test_i6300esb tests/device/test_pvpanic
+check_PROGRAMS += tests/device/test_i6300esb tests/device/test_i8042 tests/device/test_pvpanic
 check_PROGRAMS += tests/device/test_virtio_net tests/device/test_virtio_net_control tests/device/test_virtio_net_rx tests/device/test_virtio_net_tx
 check_PROGRAMS += tests/device/test_io_bus tests/device/test_pci tests/device/test_virtio_scsi tests/device/test_virtio_balloon
 check_PROGRAMS += tests/device/test_hostile tests/device/test_virtio_blk tests/device/test_virtqueue tests/device/test_virtio_pci tests/device/test_virtio_serial
@@ -19,6 +19,7 @@ device_test_libs = tests/device/libdevice.a host-vmm/libhostvmm.a lib/libvirtsui
 tests_device_test_virtio_scsi_LDADD = $(device_test_libs)
 tests_device_test_pc_board_LDADD = $(device_test_libs)
 tests_device_test_i6300esb_LDADD = $(device_test_libs)
+tests_device_test_i8042_LDADD = $(device_test_libs)
 tests_device_test_pvpanic_LDADD = $(device_test_libs)
 tests_device_test_uart16550_LDADD = $(device_test_libs)
 tests_device_test_virtio_balloon_LDADD = $(device_test_libs)

@@ -26,6 +26,7 @@ static void set_up(void)
     resets = power_offs = 0;
     pc = pc_new(&rig->env, on_request, NULL, NULL);
     ck_assert_ptr_nonnull(pc);
+    ck_assert(pc_complete(pc, &rig->env, NULL));
 }
 
 static void tear_down(void)
