@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The balloon takes memory away and gives it back, tells statistics; free pages are reported by themselves.
+# limit: 300
 MEMORY=512
 booted a -device virtio-balloon-pci,id=balloon0,free-page-reporting=on
 qmp_channel events a
