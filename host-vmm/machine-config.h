@@ -20,6 +20,7 @@ typedef struct MachineConfig {
     guint sockets, cores, threads;  /* topology; product is the possible vCPUs */
     char *kernel, *initrd, *append; /* -kernel, -initrd, -append */
     gboolean probe;                 /* -accel kvm,probe=: run the probe guest first; default TRUE */
+    gboolean probe_only;            /* …=only: and nothing else */
     gboolean start_paused;          /* -S */
     Actions actions;                /* -action, -watchdog-action, -no-reboot, -no-shutdown */
     gboolean daemonize;

@@ -315,6 +315,12 @@ static gboolean check_accelerator(const char *what, const char *value, GError **
            fail(error, "%s: accelerator '%s' is not supported, only kvm", what, value);
 }
 
+static gboolean take_probe(MachineConfig *config, OptSet *options, GError **error)
+{
+    config->probe_only = g_strcmp0(optset_string(options, "probe"), "only") == 0;
+    return config->probe_only || optset_bool(options, "probe", &config->probe, error);
+}
+
 static gboolean take_accel(Parse *parse, const Row *row, const char *value, GError **error)
 {
     g_autoptr(OptSet) options = parse_options(row, value, "accel", error);
@@ -324,8 +330,7 @@ static gboolean take_accel(Parse *parse, const Row *row, const char *value, GErr
         !check_accelerator("-accel", name, error)) {
         return FALSE;
     }
-    return optset_bool(options, "probe", &parse->config->probe, error) &&
-           only(options, "kernel-irqchip", "on", error) && optset_finish(options, error);
+    return take_probe(parse->config, options, error) && only(options, "kernel-irqchip", "on", error) && optset_finish(options, error);
 }
 
 static gboolean is_pc(const char *type)
@@ -552,7 +557,8 @@ static const Row rows[] = {
     {"machine", "pc[,KEY=VALUE...]", take_machine,
      "the machine (pc, pc-i440fx-N.M), memory-backend=ID, mem-merge=on|off"},
     {"M", "pc", take_machine, "the same"},
-    {"accel", "kvm[,probe=on|off]", take_accel, "KVM; whether to try it out with a tiny guest first (on)"},
+    {"accel", "kvm[,probe=on|off|only]", take_accel,
+     "KVM; whether to try it out with a tiny guest first (on), or to do just that"},
     {"enable-kvm", NULL, take_nothing, "the same as -accel kvm"},
     {"cpu", "MODEL[,+FEATURE][,-FEATURE][,KEY=VALUE...]", take_cpu,
      "host, or x86-64-v1 to x86-64-v4; features by QEMU's names, nested=on|off, hv-*"},
@@ -664,7 +670,7 @@ static gboolean check(Parse *parse, GError **error)
     if (parse->no_graphic && !parse->no_defaults && config->serials->len == 0) {
         g_ptr_array_add(config->serials, g_strdup("stdio"));
     }
-    if (config->kernel == NULL) {
+    if (config->kernel == NULL && !config->probe_only) {
         return fail(error, "-kernel is missing: a Linux kernel is booted directly, there is no firmware");
     }
     if (config->daemonize && uses_stdio(config)) {

@@ -4,7 +4,7 @@ bin_PROGRAMS += host-vmm/vmctl/vmctl
 endif
 host_vmm_vmctl_vmctl_SOURCES = \
 	host-vmm/vmctl/main.c host-vmm/vmctl/vmctl.h \
-	host-vmm/vmctl/verb-agent.c host-vmm/vmctl/verb-console.c host-vmm/vmctl/verb-list.c \
+	host-vmm/vmctl/verb-agent.c host-vmm/vmctl/verb-check-host.c host-vmm/vmctl/verb-console.c host-vmm/vmctl/verb-list.c \
 	host-vmm/vmctl/verb-qmp.c host-vmm/vmctl/verb-run.c host-vmm/vmctl/verb-status.c \
 	host-vmm/vmctl/verb-stop.c host-vmm/vmctl/verb-vcpus.c \
 	host-vmm/vmctl/agent-copy.c host-vmm/vmctl/agent-copy.h \
@@ -14,6 +14,8 @@ host_vmm_vmctl_vmctl_SOURCES = \
 	host-vmm/vmctl/arguments.c host-vmm/vmctl/arguments.h \
 	host-vmm/vmctl/console.c host-vmm/vmctl/console.h \
 	host-vmm/vmctl/guest.c host-vmm/vmctl/guest.h \
+	host-vmm/vmctl/host-check.c host-vmm/vmctl/host-check.h \
+	host-vmm/vmctl/host-check-cpu.c host-vmm/vmctl/host-check-kvm.c \
 	host-vmm/vmctl/inspect.c host-vmm/vmctl/inspect.h \
 	host-vmm/vmctl/interrupt.c host-vmm/vmctl/interrupt.h \
 	host-vmm/vmctl/launch.c host-vmm/vmctl/launch.h \

@@ -12,7 +12,8 @@
 #include "host-vmm/vmctl/vmctl.h"
 
 static const Verb *const VERBS[] = {
-    &VERB_RUN, &VERB_LIST, &VERB_STATUS, &VERB_CONSOLE, &VERB_AGENT, &VERB_STOP, &VERB_VCPUS, &VERB_QMP, NULL,
+    &VERB_RUN, &VERB_LIST, &VERB_STATUS, &VERB_CONSOLE, &VERB_AGENT, &VERB_STOP, &VERB_VCPUS, &VERB_QMP,
+    &VERB_CHECK_HOST, NULL,
 };
 
 G_DEFINE_QUARK(vmctl_error, vmctl_error)

@@ -30,7 +30,8 @@ struct Verb {
 };
 
 /* The verbs, one a file. */
-extern const Verb VERB_RUN, VERB_LIST, VERB_STATUS, VERB_CONSOLE, VERB_AGENT, VERB_STOP, VERB_VCPUS, VERB_QMP;
+extern const Verb VERB_RUN, VERB_LIST, VERB_STATUS, VERB_CONSOLE, VERB_AGENT, VERB_STOP, VERB_VCPUS, VERB_QMP,
+    VERB_CHECK_HOST;
 
 #define VMCTL_ERROR (vmctl_error_quark())
 GQuark vmctl_error_quark(void);

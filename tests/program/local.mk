@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 EXTRA_DIST += tests/program/payload.S
-EXTRA_DIST += tests/program/vmctl_fakes.py tests/program/vmctl-agent.test tests/program/vmctl-agent-work.test tests/program/vmctl-console.test \
+EXTRA_DIST += tests/program/vmctl_fakes.py tests/program/vmctl-agent.test tests/program/vmctl-agent-work.test \
+	tests/program/vmctl-check-host.test tests/program/vmctl-console.test \
 	tests/program/vmctl-guests.test tests/program/vmctl-run.test tests/program/vmctl-words.test
 if ENABLE_HOST_VMM
 noinst_DATA += tests/program/payload

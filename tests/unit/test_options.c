@@ -92,6 +92,20 @@ START_TEST (defaults) {
 }
 END_TEST
 
+START_TEST (probe) {
+    g_autoptr(GError) error = NULL;
+    gboolean handled;
+    g_autoptr(MachineConfig) only = parse("-accel|kvm,probe=only", &handled, &error); /* no kernel is needed */
+    g_autoptr(MachineConfig) off = good("-accel|kvm,probe=off");
+    g_autoptr(MachineConfig) again = good("-accel|kvm,probe=only|-accel|kvm,probe=on");
+
+    ck_assert(only != NULL && only->probe_only);
+    ck_assert(!off->probe && !off->probe_only);
+    ck_assert(again->probe && !again->probe_only);
+    bad("-accel|kvm,probe=perhaps", "probe");
+}
+END_TEST
+
 START_TEST (simple_values) {
     g_autoptr(MachineConfig) config =
         good("--initrd|i|-append|console=ttyS0 a,b|-name|guest=t1,debug-threads=on|-uuid|"
@@ -324,6 +338,7 @@ int main(void)
 
     tcase_add_test(tcase, defaults);
     tcase_add_test(tcase, simple_values);
+    tcase_add_test(tcase, probe);
     tcase_add_test(tcase, memory);
     tcase_add_test(tcase, topology);
     tcase_add_test(tcase, lists);
