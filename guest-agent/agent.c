@@ -5,10 +5,9 @@
 #include <stdio.h>
 
 const Command *const AGENT_TABLES[] = {
-    COMMANDS_SYNC,    COMMANDS_OS,   COMMANDS_TIME, COMMANDS_CPU,  COMMANDS_MEMORY,
-    COMMANDS_STATS,   COMMANDS_DISK, COMMANDS_FILE, COMMANDS_EXEC, COMMANDS_POWER,
-    COMMANDS_SUSPEND, COMMANDS_NET,  COMMANDS_USER, COMMANDS_SSH,  COMMANDS_FREEZE,
-    COMMANDS_TRIM,    NULL,
+    COMMANDS_SYNC, COMMANDS_OS,   COMMANDS_TIME,   COMMANDS_CPU,   COMMANDS_MEMORY,  COMMANDS_STATS,
+    COMMANDS_DISK, COMMANDS_FILE, COMMANDS_EXEC,   COMMANDS_POWER, COMMANDS_SUSPEND, COMMANDS_NET,
+    COMMANDS_USER, COMMANDS_SSH,  COMMANDS_FREEZE, COMMANDS_TRIM,  COMMANDS_STREAM,  NULL,
 };
 
 static gboolean is_listed(char **names, const char *name)
@@ -47,11 +46,24 @@ static char *refuse(const Command *command, JsonObject *arguments, gpointer data
     return refusal;
 }
 
+/* When compatible, without what is ours alone. */
+static CommandServer *new_server(Agent *agent)
+{
+    const Command *tables[G_N_ELEMENTS(AGENT_TABLES)];
+    gsize n = 0;
+    for (const Command *const *table = AGENT_TABLES; *table; table++) {
+        if (!agent->options->compatible || *table != COMMANDS_STREAM)
+            tables[n++] = *table;
+    }
+    tables[n] = NULL;
+    return command_server_new(COMMAND_DIALECT_AGENT, tables, agent);
+}
+
 Agent *agent_new(const Options *options)
 {
     Agent *agent = g_new0(Agent, 1);
     agent->options = options;
-    agent->server = command_server_new(COMMAND_DIALECT_AGENT, AGENT_TABLES, agent);
+    agent->server = new_server(agent);
     JsonStreamLimits limits = JSON_STREAM_DEFAULT_LIMITS;
     limits.max_bytes = (gsize)options->message_bytes;
     command_server_set_limits(agent->server, &limits);
@@ -60,6 +72,7 @@ Agent *agent_new(const Options *options)
     agent->audit = audit_new();
     agent->files = agent_files_new(agent, options->state_dir);
     agent->exec = agent_exec_new(agent);
+    agent->streams = agent_streams_new(agent);
     agent->freeze = agent_freeze_new(agent);
     filter_commands(agent);
     return agent;
@@ -70,6 +83,7 @@ gboolean agent_free(Agent *agent)
     if (!agent_freeze_free(agent->freeze) || !worker_free(agent->worker))
         return FALSE;
     agent_exec_free(agent->exec);
+    agent_streams_free(agent->streams);
     agent_files_free(agent->files);
     audit_free(agent->audit);
     command_server_free(agent->server);

@@ -12,9 +12,10 @@
 #include "guest-agent/worker.h"
 #include "lib/command.h"
 
-typedef struct AgentFiles AgentFiles;   /* commands-file.c */
-typedef struct AgentExec AgentExec;     /* commands-exec.c */
-typedef struct AgentFreeze AgentFreeze; /* commands-freeze.c */
+typedef struct AgentFiles AgentFiles;     /* commands-file.c */
+typedef struct AgentExec AgentExec;       /* commands-exec.c */
+typedef struct AgentStreams AgentStreams; /* commands-stream.c */
+typedef struct AgentFreeze AgentFreeze;   /* commands-freeze.c */
 
 typedef struct Agent {
     const Options *options;
@@ -23,6 +24,7 @@ typedef struct Agent {
     Audit *audit;
     AgentFiles *files;
     AgentExec *exec;
+    AgentStreams *streams;
     AgentFreeze *freeze;
 } Agent;
 
@@ -41,6 +43,7 @@ extern const Command COMMANDS_POWER[];   /* guest-shutdown */
 extern const Command COMMANDS_SUSPEND[]; /* guest-suspend-* */
 extern const Command COMMANDS_NET[];     /* guest-network-get-interfaces, -route */
 extern const Command COMMANDS_FREEZE[];  /* guest-fsfreeze-* */
+extern const Command COMMANDS_STREAM[];  /* guest-exec-stream, -stream-io; not when compatible */
 extern const Command COMMANDS_TRIM[];    /* guest-fstrim */
 /* All of them, ended by NULL. */
 extern const Command *const AGENT_TABLES[];
@@ -67,6 +70,12 @@ AgentFiles *agent_files_new(Agent *agent, const char *state_dir);
 void agent_files_free(AgentFiles *files);
 AgentExec *agent_exec_new(Agent *agent);
 void agent_exec_free(AgentExec *exec); /* processes still running are left to themselves */
+/* "path" with "arg", and "env" (NULL: not given), of guest-exec and its like: NULL-terminated, borrowed
+ * strings (g_ptr_array_unref). */
+GPtrArray *agent_exec_argv(JsonObject *arguments);
+GPtrArray *agent_exec_env(JsonObject *arguments);
+AgentStreams *agent_streams_new(Agent *agent);
+void agent_streams_free(AgentStreams *streams); /* processes still running lose their pipes */
 /* Finds the mark that an agent before us has left: then all is frozen from the start. */
 AgentFreeze *agent_freeze_new(Agent *agent);
 /* FALSE, and nothing is freed, if the kernel is still at it. */

@@ -313,8 +313,9 @@ static int spawn_plumbed(GPid *pid, const ChildSpec *spec, const Plumbing *plumb
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawn_file_actions_init(&actions);
+    const int *theirs = spec->fds ? spec->fds : plumbing->theirs;
     for (int target = 0; target < 3; target++) {
-        int fd = plumbing->theirs[target] >= 0 ? plumbing->theirs[target] : plumbing->null;
+        int fd = theirs[target] >= 0 ? theirs[target] : plumbing->null;
         posix_spawn_file_actions_adddup2(&actions, fd, target);
     }
     if (spec->output == CHILD_OUTPUT_MERGED)

@@ -30,7 +30,8 @@ typedef struct ChildSpec {
     const char *const *env;  /* NULL: ours */
     GBytes *input;           /* borrowed; NULL: standard input is /dev/null */
     ChildOutput output;
-    gsize limit; /* bytes kept of each stream; the rest is read and dropped */
+    gsize limit;    /* bytes kept of each stream; the rest is read and dropped */
+    const int *fds; /* NULL, or what it gets as 0-2 (borrowed; -1: /dev/null), in place of input and output */
 } ChildSpec;
 
 /* Called once, when the process has ended (see above). May call child_free(). */

@@ -109,14 +109,32 @@ static ChildOutput read_output(JsonObject *arguments)
     return OUTPUTS[i];
 }
 
-/* Appends the strings (borrowed) of an array that may not be there. */
+/* Appends the strings (borrowed) of an array that may not be there, and NULL. */
 static void add_strings(GPtrArray *strings, JsonObject *arguments, const char *name)
 {
-    if (!command_has(arguments, name))
-        return;
-    JsonArray *array = json_object_get_array_member(arguments, name);
-    for (guint i = 0; i < json_array_get_length(array); i++)
-        g_ptr_array_add(strings, (gpointer)json_array_get_string_element(array, i));
+    if (command_has(arguments, name)) {
+        JsonArray *array = json_object_get_array_member(arguments, name);
+        for (guint i = 0; i < json_array_get_length(array); i++)
+            g_ptr_array_add(strings, (gpointer)json_array_get_string_element(array, i));
+    }
+    g_ptr_array_add(strings, NULL);
+}
+
+GPtrArray *agent_exec_argv(JsonObject *arguments)
+{
+    GPtrArray *argv = g_ptr_array_new();
+    g_ptr_array_add(argv, (gpointer)command_string(arguments, "path", ""));
+    add_strings(argv, arguments, "arg");
+    return argv;
+}
+
+GPtrArray *agent_exec_env(JsonObject *arguments)
+{
+    if (!command_has(arguments, "env"))
+        return NULL;
+    GPtrArray *env = g_ptr_array_new();
+    add_strings(env, arguments, "env");
+    return env;
 }
 
 /* NULL without error: there is none. */
@@ -140,20 +158,13 @@ static void guest_exec(CommandCall *call, JsonObject *arguments, gpointer data)
         command_call_take_error(call, error);
         return;
     }
-    g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    g_ptr_array_add(argv, (gpointer)command_string(arguments, "path", ""));
-    add_strings(argv, arguments, "arg");
-    g_ptr_array_add(argv, NULL);
-    g_autoptr(GPtrArray) env = g_ptr_array_new();
-    add_strings(env, arguments, "env");
-    g_ptr_array_add(env, NULL);
-
+    g_autoptr(GPtrArray) argv = agent_exec_argv(arguments), env = agent_exec_env(arguments);
     g_autofree char *line = g_strjoinv(" ", (char **)argv->pdata);
     audit_log(agent->audit, "guest-exec called: \"%s\"", line);
 
     ChildSpec spec = {
         .argv = (const char *const *)argv->pdata,
-        .env = command_has(arguments, "env") ? (const char *const *)env->pdata : NULL,
+        .env = env ? (const char *const *)env->pdata : NULL,
         .input = input,
         .output = read_output(arguments),
         .limit = (gsize)agent->options->exec_output_bytes,

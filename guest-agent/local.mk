@@ -44,6 +44,7 @@ guest_agent_libguestagent_a_SOURCES = \
 	guest-agent/commands-ssh.c guest-agent/ssh-keys.c guest-agent/ssh-keys.h \
 	guest-agent/commands-freeze.c guest-agent/freezer.c guest-agent/freezer.h \
 	guest-agent/freeze-hooks.c guest-agent/freeze-hooks.h \
+	guest-agent/commands-stream.c \
 	guest-agent/commands-trim.c
 guest_agent_libguestagent_a_CFLAGS = $(AM_CFLAGS) $(UDEV_CFLAGS)
 

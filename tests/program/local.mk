@@ -53,6 +53,7 @@ EXTRA_DIST += tests/program/agent_under_test.py \
 	tests/program/agent-service.test \
 	tests/program/agent-shutdown.test \
 	tests/program/agent-sockets.test \
+	tests/program/agent-stream.test \
 	tests/program/agent-wire.test
 
 EXTRA_DIST += tests/program/virt-top.test tests/program/virt-top-screens.txt
