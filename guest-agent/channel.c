@@ -35,6 +35,7 @@ struct Channel {
     gboolean full;               /* above CHANNEL_OUTPUT_HIGH and not yet below _LOW again */
     gboolean drain_due;          /* output was queued: tell when it has gone */
     gboolean eof;
+    gboolean gone; /* a socket's peer has closed it, not only its sending side */
     gboolean freed;
     int errnum;
 };
@@ -97,6 +98,8 @@ static void read_edges(Channel *channel)
         channel->readable = TRUE;
     if (event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         channel->writable = TRUE;
+    if (channel->is_socket && (event.events & EPOLLHUP))
+        channel->gone = TRUE;
     gboolean hung_up = (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     if (channel->kind == CHANNEL_PORT)
         note_port_hangup(channel, hung_up);
@@ -242,6 +245,8 @@ static gboolean channel_dispatch(GSource *source, GSourceFunc callback, gpointer
         channel->drain_due = FALSE;
         channel->funcs.drained(channel->user_data);
     }
+    if (!channel->freed && channel->gone && channel->eof && !channel->errnum)
+        channel->errnum = EPIPE; /* all it sent has been taken, and nobody is there for the replies */
     if (!channel->freed && channel->errnum) {
         drop_output(channel);
         channel->funcs.failed(channel->errnum, channel->user_data);

@@ -9,7 +9,7 @@ if ENABLE_VIRT_WHAT
 dist_man_MANS += man/virt-what.1 man/virt-what-cvm.1
 endif
 if ENABLE_GUEST_AGENT
-dist_man_MANS += man/guest-agent.8
+dist_man_MANS += man/guest-agent.8 man/guest-agent.conf.5
 endif
 if ENABLE_VIRT_TOP
 dist_man_MANS += man/virt-top.1

@@ -180,17 +180,31 @@ START_TEST (a_peer_that_does_not_read_costs_no_turns) {
 END_TEST
 
 START_TEST (a_peer_that_goes_is_told_once) {
-    close(far);
-    far = -1;
+    shutdown(far, SHUT_WR);
     settle();
     ck_assert_int_eq(owner.eofs, 1);
+    ck_assert_int_eq(owner.failures, 0); /* it may still read */
+    close(far);
+    far = -1;
     channel_write(owner.channel, "x", 1);
     ck_assert_int_eq(owner.failures, 0); /* from the loop only */
     settle();
+    ck_assert_int_eq(owner.eofs, 1);
     ck_assert_int_eq(owner.failures, 1);
     ck_assert_int_eq(owner.errnum, EPIPE);
     channel_write(owner.channel, "x", 1);
     ck_assert_int_eq(settle(), 0);
+    ck_assert_int_eq(owner.failures, 1);
+}
+END_TEST
+
+START_TEST (nobody_is_waited_for_who_has_gone) {
+    say("last words");
+    close(far);
+    far = -1;
+    settle();
+    ck_assert_str_eq(owner.got->str, "last words");
+    ck_assert_int_eq(owner.eofs, 1);
     ck_assert_int_eq(owner.failures, 1);
 }
 END_TEST
@@ -320,6 +334,7 @@ int main(void)
     tcase_add_test(tcase, small_bites_lose_nothing);
     tcase_add_test(tcase, a_peer_that_does_not_read_costs_no_turns);
     tcase_add_test(tcase, a_peer_that_goes_is_told_once);
+    tcase_add_test(tcase, nobody_is_waited_for_who_has_gone);
     tcase_add_test(tcase, may_be_freed_by_its_own_function);
     tcase_add_test(tcase, discards_on_demand);
     tcase_add_test(tcase, a_ports_end_is_not_the_end);
