@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 120
 # Sockets between host and guest: both ways, over a reset, without MSI-X, and two guests that want one number.
 modprobe -q vhost_vsock || :
 [ -c /dev/vhost-vsock ] || skip "there is no /dev/vhost-vsock here"
 # flows NAME CID MIB
 flows() {
+    need "$1: its driver" guest_run "$1" 'modprobe vmw_vsock_virtio_transport'
     guest_run "$1" 'setsid tcp-flow listen vsock:7003 receive >/tmp/flow 2>&1 </dev/null &'
     sent=$(tcp-flow connect "vsock:$2" 7003 send "$3")
     got=$(guest_run "$1" 'tail -n 1 /tmp/flow')
