@@ -5,7 +5,7 @@
 #include "guest-agent/helper.h"
 
 #include <string.h>
-#include <utmpx.h>
+#include <utmp.h>
 
 #define CHPASSWD_TIMEOUT_MS                                                                                  \
     30000                 /* it waits for the password file's lock, 15 s at most, and may hash slowly */
@@ -13,37 +13,44 @@
 
 /* ---- guest-get-users ---- */
 
-static double login_time(const struct utmpx *entry)
+static double login_time(const struct utmp *entry)
 {
     return (double)entry->ut_tv.tv_sec + (double)entry->ut_tv.tv_usec / G_USEC_PER_SEC;
 }
 
-/* The earliest login of each. */
+static void add_login(JsonArray *users, GHashTable *by_name, const struct utmp *entry)
+{
+    g_autofree char *name =
+        g_strndup(entry->ut_user, sizeof entry->ut_user); /* a NUL only if there is room */
+    JsonObject *user = g_hash_table_lookup(by_name, name);
+    double login = login_time(entry);
+    if (!user) {
+        user = json_object_new();
+        json_object_set_string_member(user, "user", name);
+        json_object_set_double_member(user, "login-time", login);
+        json_array_add_object_element(users, user);
+        g_hash_table_insert(by_name, g_steal_pointer(&name), user);
+    } else if (login < json_object_get_double_member(user, "login-time")) {
+        json_object_set_double_member(user, "login-time", login);
+    }
+}
+
+/* The earliest login of each. The file is read as it is: getutent(3) waits for whoever has it locked, with a
+ * signal of its own. */
 static void guest_get_users(CommandCall *call, JsonObject *arguments, gpointer data)
 {
     JsonArray *users = json_array_new();
     g_autoptr(GHashTable) by_name = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    const struct utmpx *entry;
-    setutxent();
-    while ((entry = getutxent())) {
-        if (entry->ut_type != USER_PROCESS)
-            continue;
-        char *name = g_strndup(entry->ut_user, sizeof entry->ut_user); /* NULs only if there is room */
-        double login = login_time(entry);
-        JsonObject *user = g_hash_table_lookup(by_name, name);
-        if (!user) {
-            user = json_object_new();
-            json_object_set_string_member(user, "user", name);
-            json_object_set_double_member(user, "login-time", login);
-            json_array_add_object_element(users, user);
-            g_hash_table_insert(by_name, name, user);
-            continue;
-        }
-        g_free(name);
-        if (login < json_object_get_double_member(user, "login-time"))
-            json_object_set_double_member(user, "login-time", login);
+    g_autofree char *bytes = NULL;
+    gsize size = 0;
+    if (!g_file_get_contents(_PATH_UTMP, &bytes, &size, NULL))
+        size = 0;
+    for (gsize at = 0; at + sizeof(struct utmp) <= size; at += sizeof(struct utmp)) {
+        struct utmp entry;
+        memcpy(&entry, bytes + at, sizeof entry);
+        if (entry.ut_type == USER_PROCESS)
+            add_login(users, by_name, &entry);
     }
-    endutxent();
     command_call_return_array(call, users);
 }
 
