@@ -2,11 +2,11 @@
 /* guest-get-vcpus, guest-set-vcpus: the guest's processors, by sysfs
  * (Documentation/admin-guide/cputopology.rst). */
 #include "guest-agent/agent.h"
+#include "guest-agent/rights.h"
+#include "guest-agent/text-file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
+#include <linux/capability.h>
 
 #define CPU_FOLDER "/sys/devices/system/cpu"
 
@@ -83,14 +83,12 @@ typedef struct Changes {
 
 static gboolean write_online(const char *path, gboolean online, GError **error)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    gboolean good = fd >= 0 && write(fd, online ? "1" : "0", 1) == 1;
-    if (!good)
-        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "%s(\"%s\"): %s",
-                    fd < 0 ? "open" : "write", path, g_strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return good;
+    int errnum = text_file_write("", path, online ? "1" : "0");
+    if (!errnum)
+        return TRUE;
+    g_autofree char *why = rights_explain(errnum, CAP_DAC_OVERRIDE);
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errnum), "pwrite(\"%s\"): %s", path, why);
+    return FALSE;
 }
 
 static gboolean apply(const Change *change, GError **error)
