@@ -14,11 +14,12 @@ ok "guest-get-time is the host's, within 5 s" near $((time / 1000000000)) "$host
 ok "the RTC's alarm interrupt works" guest_run a \
     'echo 0 >/sys/class/rtc/rtc0/wakealarm; n=$(awk "/rtc0/ { print \$2 }" /proc/interrupts)
      echo +2 >/sys/class/rtc/rtc0/wakealarm; sleep 4; [ "$(awk "/rtc0/ { print \$2 }" /proc/interrupts)" -gt "$n" ]'
-# a billion seconds: 2001-09-09
-clock_says() { near "$(agent a guest-get-time | tr -dc 0-9 | cut -c 1-10)" "$1"; }
+# A billion seconds: 2001-09-09. How long the commands take is no matter.
+since_then() { [ "$1" -ge 1000000000 ] && [ "$1" -le 1000000600 ]; }
+clock_is_there() { since_then "$(agent a guest-get-time | tr -dc 0-9 | cut -c 1-10)"; }
 ok "guest-set-time" agent a guest-set-time time=1000000000000000000
-ok "…sets the system's clock" clock_says 1000000000
-ok "…and the CMOS clock" near "$(guest_run a 'cat /sys/class/rtc/rtc0/since_epoch')" 1000000000
+ok "…sets the system's clock" clock_is_there
+ok "…and the CMOS clock" since_then "$(guest_run a 'cat /sys/class/rtc/rtc0/since_epoch')"
 guest_run a 'date -s @1100000000'
 ok "guest-set-time without a time" agent a guest-set-time
-ok "…reads the CMOS clock" clock_says 1000000005
+ok "…reads the CMOS clock" clock_is_there
