@@ -112,6 +112,16 @@ gboolean device_take_pci_place(OptSet *options, int *slot, guint *function, GErr
     return address == NULL || pci_parse_address(address, slot, function, error);
 }
 
+Device *device_find_type(const DeviceEnv *env, const DeviceType *type)
+{
+    for (guint i = 0; i < env->devices->len; i++) {
+        Device *device = g_ptr_array_index(env->devices, i);
+        if (device->type == type)
+            return device;
+    }
+    return NULL;
+}
+
 void device_destroy(Device *device)
 {
     if (device == NULL)

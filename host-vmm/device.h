@@ -88,6 +88,7 @@ struct Device {
  * id, checks that every property was known. Errors name driver and id. */
 Device *device_create(DeviceEnv *env, OptSet *options, GError **error);
 Device *device_find(const DeviceEnv *env, const char *id);
+Device *device_find_type(const DeviceEnv *env, const DeviceType *type); /* the first one */
 void device_destroy(Device *device);
 /* Takes the options of a device's place on the PCI bus (bus=pci.0, addr=); slot -1: anywhere. */
 gboolean device_take_pci_place(OptSet *options, int *slot, guint *function, GError **error);

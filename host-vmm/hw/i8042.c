@@ -329,13 +329,7 @@ static Device *create(DeviceEnv *env, OptSet *options, GError **error)
 
 Device *i8042_find(const DeviceEnv *env)
 {
-    for (guint i = 0; i < env->devices->len; i++) {
-        Device *device = env->devices->pdata[i];
-        if (device->type == &i8042_type) {
-            return device;
-        }
-    }
-    return NULL;
+    return device_find_type(env, &i8042_type);
 }
 
 int i8042_key(const char *name)

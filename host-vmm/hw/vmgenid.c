@@ -85,13 +85,7 @@ static Device *create(DeviceEnv *env, OptSet *options, GError **error)
 
 Device *vmgenid_find(const DeviceEnv *env)
 {
-    for (guint i = 0; i < env->devices->len; i++) {
-        Device *device = env->devices->pdata[i];
-        if (device->type == &vmgenid_type) {
-            return device;
-        }
-    }
-    return NULL;
+    return device_find_type(env, &vmgenid_type);
 }
 
 char *vmgenid_guid(Device *device)

@@ -328,12 +328,7 @@ static Device *create(DeviceEnv *env, OptSet *options, GError **error)
 
 Device *virtio_balloon_find(const DeviceEnv *env)
 {
-    for (guint i = 0; i < env->devices->len; i++) {
-        Device *device = g_ptr_array_index(env->devices, i);
-        if (device->type == &virtio_balloon_pci_type)
-            return device;
-    }
-    return NULL;
+    return device_find_type(env, &virtio_balloon_pci_type);
 }
 
 void virtio_balloon_set_target(Device *device, guint64 size)
