@@ -48,9 +48,9 @@ gboolean freezer_is_marked(const char *state_dir)
 {
     g_autofree char *path = mark_path(state_dir);
     g_autofree char *text = NULL;
-    g_autofree char *id = boot_id();
-    if (!g_file_get_contents(path, &text, NULL, NULL))
+    if (access(path, F_OK) < 0 || !g_file_get_contents(path, &text, NULL, NULL))
         return FALSE;
+    g_autofree char *id = boot_id();
     /* qemu-ga's own mark is empty */
     return !*g_strchomp(text) || g_str_equal(text, id);
 }
