@@ -281,6 +281,17 @@ static unsigned int bulk_groups(DomainWants wants)
            (wants & (DOMAIN_WANT_VCPUS | DOMAIN_WANT_PCPUS) ? VIR_DOMAIN_STATS_VCPU : 0);
 }
 
+/* QEMU's monitor was busy, or stuck: its disks are told if it is asked, else at most their names. */
+static gboolean is_busy(const Connection *self, const Domain *domain)
+{
+    for (guint i = 0; i < domain->n_blocks; i++) {
+        if (domain->block[i].rd_reqs != DOMAIN_UNKNOWN) {
+            return FALSE;
+        }
+    }
+    return domain->n_blocks > 0 || (self->bulk_parts & ~domain->parts & DOMAIN_HAS_BLOCKS);
+}
+
 static void complete_bulk(Connection *self, const DomainJob *job, virDomainPtr *handles,
                           DomainSnapshot *snapshot)
 {
@@ -305,9 +316,7 @@ static void complete_bulk(Connection *self, const DomainJob *job, virDomainPtr *
             read_info(handles[i], domain);
             domain->when = g_get_monotonic_time();
         }
-        /* QEMU's monitor was busy: its disks are told if it is asked. */
-        if (!self->asks_each && (job->wants & DOMAIN_WANT_BLOCKS) &&
-            (self->bulk_parts & ~domain->parts & DOMAIN_HAS_BLOCKS)) {
+        if (!self->asks_each && (job->wants & DOMAIN_WANT_BLOCKS) && is_busy(self, domain)) {
             domain->answers = FALSE;
         }
     }

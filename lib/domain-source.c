@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "config.h"
-
 #include "lib/domain-source.h"
 
 G_DEFINE_QUARK(domain - source - error - quark, domain_source_error)
@@ -9,16 +7,6 @@ DomainSource *domain_source_new_libvirt(const char *uri, DomainSourceFlags flags
 {
     return domain_source_new_libvirt_login(uri, flags, NULL, NULL, error);
 }
-
-#ifndef HAVE_LIBVIRT
-DomainSource *domain_source_new_libvirt_login(const char *uri, DomainSourceFlags flags, const char *user,
-                                              const char *password, GError **error)
-{
-    g_set_error(error, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_UNSUPPORTED,
-                "this program was built without libvirt: only host-vmm guests can be seen");
-    return NULL;
-}
-#endif
 
 void domain_source_free(DomainSource *source)
 {

@@ -31,6 +31,8 @@ if HAVE_LIBVIRT
 lib_libdomain_a_SOURCES += \
 	lib/agent-libvirt.c lib/agent-libvirt.h \
 	lib/domain-libvirt.c lib/domain-libvirt-list.c lib/domain-libvirt-refresh.c lib/domain-libvirt.h
+else
+lib_libdomain_a_SOURCES += lib/domain-no-libvirt.c
 endif
 lib_libdomain_a_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS)
 DOMAIN_LIBS = lib/libdomain.a lib/libvirtsuite.a $(LIBVIRT_LIBS) $(BASE_LIBS)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 if ENABLE_VIRT_TOP
 bin_PROGRAMS += virt-top/virt-top
-noinst_LIBRARIES += virt-top/libvirttop.a
+noinst_LIBRARIES += virt-top/libvirttop.a virt-top/libvirttopscreen.a
 endif
 # All but main() and the screen, for tests.
 virt_top_libvirttop_a_SOURCES = \
@@ -12,8 +12,10 @@ virt_top_libvirttop_a_SOURCES = \
 	virt-top/numbers.c virt-top/numbers.h \
 	virt-top/options.c virt-top/options.h \
 	virt-top/text.c virt-top/text.h
-virt_top_virt_top_SOURCES = virt-top/main.c \
+virt_top_libvirttopscreen_a_SOURCES = \
 	virt-top/ui.c virt-top/ui.h virt-top/ui-private.h \
-	virt-top/ui-pages.c virt-top/ui-views.c
-virt_top_virt_top_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS)
-virt_top_virt_top_LDADD = virt-top/libvirttop.a $(DOMAIN_LIBS) $(NCURSES_LIBS) -lm
+	virt-top/ui-head.c virt-top/ui-keys.c virt-top/ui-pages.c virt-top/ui-prompt.c virt-top/ui-views.c
+virt_top_libvirttopscreen_a_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS)
+VIRT_TOP_LIBS = virt-top/libvirttopscreen.a virt-top/libvirttop.a
+virt_top_virt_top_SOURCES = virt-top/main.c
+virt_top_virt_top_LDADD = $(VIRT_TOP_LIBS) $(DOMAIN_LIBS) $(NCURSES_LIBS) -lm

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the files of the screen share: ui.c has terminal, keys and prompts; ui-views.c the lists; ui-pages.c
- * help, choosers and the page of one guest.
+ * What the files of the screen share: ui.c has the terminal and its life; ui-keys.c what keys and mouse do;
+ * ui-prompt.c what is typed, and what is asked for one guest; ui-head.c the lines above the list; ui-views.c
+ * the lists; ui-pages.c help, choosers and the page of one guest.
  */
 #pragma once
 
@@ -10,7 +11,7 @@
 #define NCURSES_WIDECHAR 1
 #include <curses.h>
 
-enum { UI_HISTORY = 11, UI_HEADER_LINES = 5 };
+enum { UI_HISTORY = 11, UI_HEADER_LINES = 5, ESCAPE = 27 };
 
 typedef enum { PAGE_LIST, PAGE_HELP, PAGE_SORT, PAGE_COLUMNS, PAGE_DETAIL } UiPage;
 
@@ -81,8 +82,26 @@ void ui_draw(Ui *ui);
 void ui_line(Ui *ui, int y, attr_t attributes, const char *text);
 attr_t ui_colour(const Ui *ui, UiColour colour);
 void ui_say(Ui *ui, const char *format, ...) G_GNUC_PRINTF(2, 3);
+void ui_drop_message(Ui *ui);
 /* The guest that is selected; NULL. */
 Row *ui_selected(const Ui *ui);
+
+/* ui-keys.c; wide: the character, 0 if it is a function key. */
+void ui_on_key(Ui *ui, int key, gunichar wide);
+void ui_draw_fkeys(Ui *ui);
+/* Selects the first match of the search from `from` on, going round. */
+void ui_find_next(Ui *ui, guint from);
+
+/* ui-prompt.c */
+void ui_begin_prompt(Ui *ui, UiPrompt prompt, const char *text);
+void ui_prompt_key(Ui *ui, int key, gunichar wide);
+/* What only the page of the selected guest shows, unless it is known and not old. */
+void ui_ask_detail(Ui *ui);
+
+/* ui-head.c */
+void ui_draw_head(Ui *ui);
+/* The line above the header: what is typed, what is wrong, what was said, else meters. */
+void ui_draw_message(Ui *ui);
 
 /* ui-views.c */
 void ui_collect_items(Ui *ui);

@@ -56,7 +56,8 @@ EXTRA_DIST += tests/program/agent_under_test.py \
 	tests/program/agent-stream.test \
 	tests/program/agent-wire.test
 
-EXTRA_DIST += tests/program/virt-top.test tests/program/virt-top-screens.txt
+EXTRA_DIST += tests/program/virt_top_run.py tests/program/virt-top.test tests/program/virt-top-libvirtd.test \
+	tests/program/virt-top-screens.test tests/program/virt-top-screens.txt
 EXTRA_DIST += tests/program/qcow2_images.py tests/program/qcow2-kill.test tests/program/qcow2-qemu.test
 
 EXTRA_DIST += tests/program/balloon-sim.test tests/program/balloon-sim-scores.txt
