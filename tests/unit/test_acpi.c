@@ -98,6 +98,40 @@ START_TEST (tables_are_sound) {
 }
 END_TEST
 
+/* The first bytes of `wanted` in the DSDT: strings and names stand there as they are. */
+static gboolean dsdt_has(GuestMemory *memory, guint64 address, const char *wanted, gsize count)
+{
+    guint32 length;
+    const guint8 *dsdt = table_at(memory, address, "DSDT", &length);
+    return memmem(dsdt, length, wanted, count) != NULL;
+}
+
+START_TEST (small_devices_are_told_of_if_they_are_there) {
+    for (gboolean with = FALSE; with <= TRUE; with++) {
+        AcpiConfig config = {.topology = {1, 1, 1},
+                             .is_present = is_present,
+                             .present_data = GUINT_TO_POINTER(1),
+                             .i8042 = with,
+                             .pvpanic_port = with ? 0x505 : 0,
+                             .vmgenid = with};
+        g_autoptr(GuestMemory) memory = guest_memory_new(4 << 20, NULL);
+        guint32 length;
+        ck_assert(acpi_write_tables(memory, &config, NULL));
+        const guint8 *xsdt =
+            table_at(memory, get(guest_memory_range(memory, ACPI_RSDP_ADDRESS + 24, 8), 8), "XSDT", &length);
+        const guint8 *fadt = table_at(memory, get(xsdt + 36, 8), "FACP", &length);
+        guint64 dsdt = get(fadt + 140, 8);
+        ck_assert_uint_eq(get(fadt + 109, 2) & 2, with ? 2 : 0);          /* 8042 */
+        ck_assert_uint_eq(get(fadt + 80, 4), with ? 0xafe0 : 0);          /* GPE0 */
+        ck_assert(dsdt_has(memory, dsdt, "\x41\xd0\x03\x03", 4) == with); /* PNP0303 */
+        ck_assert(dsdt_has(memory, dsdt, "QEMU0001", 9) == with);
+        ck_assert(dsdt_has(memory, dsdt, "QEMUVGID", 9) == with);
+        ck_assert(dsdt_has(memory, dsdt, "VM_Gen_Counter", 15) == with);
+        ck_assert(dsdt_has(memory, dsdt, "_E05", 4) == with);
+    }
+}
+END_TEST
+
 START_TEST (apic_ids_give_each_level_whole_bits) {
     CpuTopology topology = {2, 3, 2};
     static const guint expected[] = {0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13};
@@ -178,6 +212,7 @@ int main(void)
     Suite *suite = suite_create("acpi");
     TCase *tcase = tcase_create("acpi");
     tcase_add_test(tcase, tables_are_sound);
+    tcase_add_test(tcase, small_devices_are_told_of_if_they_are_there);
     tcase_add_test(tcase, apic_ids_give_each_level_whole_bits);
     tcase_add_test(tcase, package_lengths_count_themselves);
     tcase_add_test(tcase, aml_terms_are_encoded_as_specified);
