@@ -7,7 +7,7 @@
 #include "host-vmm/vmctl/vmctl.h"
 
 enum {
-    RECONNECT_MS = 500, /* between two tries to reach an agent that has gone */
+    RECONNECT_MS = 200, /* between two tries to reach an agent that has gone */
     DIGEST_POLL_MS = 20,
     DIGEST_TEXT = 64,
 };

@@ -8,7 +8,8 @@ host_vmm_vmctl_vmctl_SOURCES = \
 	host-vmm/vmctl/verb-qmp.c host-vmm/vmctl/verb-run.c host-vmm/vmctl/verb-status.c \
 	host-vmm/vmctl/verb-stop.c host-vmm/vmctl/verb-vcpus.c \
 	host-vmm/vmctl/agent-copy.c host-vmm/vmctl/agent-copy.h \
-	host-vmm/vmctl/agent-exec.c host-vmm/vmctl/agent-fs.c host-vmm/vmctl/agent-transfer.c \
+	host-vmm/vmctl/agent-exec.c host-vmm/vmctl/agent-exec.h \
+	host-vmm/vmctl/agent-exec-plain.c host-vmm/vmctl/agent-exec-stream.c host-vmm/vmctl/agent-fs.c host-vmm/vmctl/agent-transfer.c \
 	host-vmm/vmctl/agent-vcpus.c host-vmm/vmctl/agent-words.h \
 	host-vmm/vmctl/agent-link.c host-vmm/vmctl/agent-link.h \
 	host-vmm/vmctl/arguments.c host-vmm/vmctl/arguments.h \
