@@ -65,4 +65,7 @@ EXTRA_DIST += tests/program/balloon-sim.test tests/program/balloon-sim-scores.tx
 
 EXTRA_DIST += tests/program/entitlement_server.py tests/program/who_under_test.py \
 	tests/program/who-config.test \
+	tests/program/who-daemon.test \
+	tests/program/who-kill.test \
+	tests/program/who-libvirt.test \
 	tests/program/who-server.test
