@@ -5,3 +5,4 @@ EXTRA_DIST += docs/devices.md
 EXTRA_DIST += docs/guest-agent-protocol.md
 EXTRA_DIST += docs/statistics.md
 EXTRA_DIST += docs/policy.md
+EXTRA_DIST += docs/virt-who.md

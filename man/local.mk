@@ -17,3 +17,6 @@ endif
 if ENABLE_BALLOON
 dist_man_MANS += man/balloon-sim.1
 endif
+if ENABLE_VIRT_WHO
+dist_man_MANS += man/virt-who.8 man/virt-who-config.5 man/virt-who-password.8
+endif

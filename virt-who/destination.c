@@ -132,7 +132,7 @@ static char *server_text(const TransportAnswer *answer)
         answer->length > 0 ? json_parse_text(answer->body, (gssize)answer->length, NULL) : NULL;
     JsonNode *node = NULL;
     const char *text = NULL;
-    char *line;
+    g_autofree char *line = NULL;
 
     if (root != NULL && JSON_NODE_HOLDS_OBJECT(root)) {
         node = json_object_get_member(json_node_get_object(root), "displayMessage");

@@ -83,8 +83,7 @@ static GPtrArray *compile(char **texts, FilterType type, GPtrArray *warnings)
         if (type != FILTER_WILDCARDS) {
             g_autofree char *anchored = g_strconcat("^(?:", *texts, ")$", NULL);
 
-            pattern->regex = g_regex_new(
-                anchored, G_REGEX_CASELESS | G_REGEX_DOLLAR_ENDONLY | G_REGEX_OPTIMIZE, 0, &error);
+            pattern->regex = g_regex_new(anchored, G_REGEX_CASELESS | G_REGEX_DOLLAR_ENDONLY, 0, &error);
             if (pattern->regex == NULL && type == FILTER_REGEX) {
                 g_ptr_array_add(warnings,
                                 g_strdup_printf("\"%s\" is no regular expression, it is ignored: %s", *texts,

@@ -9,7 +9,8 @@
 
 #define MAX_DEPTH    10 /* of %(name)s within values, as Python's */
 #define MAX_EXPANDED (64 << 10)
-#define MAX_WORK     (32 << 20) /* bytes and steps that expanding a file may take: [DEFAULT] times sections */
+#define MAX_WORK     (16 << 20) /* bytes that expanding a file may take: [DEFAULT] times sections */
+#define STEP_WORK    64         /* what a %(name)s costs at least */
 #define MAX_WARNINGS 1000
 #define MAX_SECTIONS 4096
 #define MAX_KEYS     1024 /* of a section */
@@ -243,7 +244,7 @@ static void expand(Expansion *job, const char *text, guint depth, GString *out)
         const IniValue *other = NULL;
 
         g_string_append_len(out, text, percent - text);
-        *job->work += (gsize)(percent - text) + 1;
+        *job->work += (gsize)(percent - text) + STEP_WORK;
         if (out->len > MAX_EXPANDED || *job->work > MAX_WORK) {
             job->too_much = TRUE;
         }

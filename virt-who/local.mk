@@ -28,3 +28,13 @@ virt_who_virt_who_SOURCES = virt-who/main.c
 virt_who_virt_who_LDADD = $(WHO_LIBS)
 virt_who_virt_who_password_SOURCES = virt-who/password-main.c
 virt_who_virt_who_password_LDADD = virt-who/libvirtwho.a lib/libvirtsuite.a $(GNUTLS_LIBS) $(BASE_LIBS)
+
+EXTRA_DIST += virt-who/virt-who.service.in
+if ENABLE_VIRT_WHO
+systemdsystemunitdir = $(prefix)/lib/systemd/system
+nodist_systemdsystemunit_DATA = virt-who/virt-who.service
+CLEANFILES += virt-who/virt-who.service
+virt-who/virt-who.service: virt-who/virt-who.service.in Makefile
+	@$(MKDIR_P) virt-who
+	$(AM_V_GEN)sed 's|[@]sbindir[@]|$(sbindir)|' $(srcdir)/virt-who/virt-who.service.in >$@
+endif

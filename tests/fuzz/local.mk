@@ -18,6 +18,11 @@ if ENABLE_VIRT_WHAT
 noinst_PROGRAMS += tests/fuzz/fuzz_signatures
 endif
 endif
+if ENABLE_FUZZERS
+if ENABLE_VIRT_WHO
+noinst_PROGRAMS += tests/fuzz/fuzz_who_ini
+endif
+endif
 fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_session = tests/fuzz/session.c tests/fuzz/session.h
 tests_fuzz_fuzz_agent_SOURCES = tests/fuzz/fuzz_agent.c $(fuzz_session)
@@ -39,4 +44,6 @@ tests_fuzz_fuzz_signatures_SOURCES = tests/fuzz/fuzz_signatures.c virt-what/cpui
 	virt-what/pattern.c virt-what/root-file.c virt-what/table.c
 tests_fuzz_fuzz_signatures_CFLAGS = $(what_cflags)
 tests_fuzz_fuzz_signatures_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_who_ini_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_who_ini_LDADD = $(WHO_LIBS)
 EXTRA_DIST += tests/fuzz/run tests/fuzz/json.dict tests/fuzz/corpus
