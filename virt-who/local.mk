@@ -31,7 +31,6 @@ virt_who_virt_who_password_LDADD = virt-who/libvirtwho.a lib/libvirtsuite.a $(GN
 
 EXTRA_DIST += virt-who/virt-who.service.in
 if ENABLE_VIRT_WHO
-systemdsystemunitdir = $(prefix)/lib/systemd/system
 nodist_systemdsystemunit_DATA = virt-who/virt-who.service
 CLEANFILES += virt-who/virt-who.service
 virt-who/virt-who.service: virt-who/virt-who.service.in Makefile
