@@ -376,8 +376,8 @@ static gboolean take_job(Destination *self, JsonObject *object)
     if (strcmp(state, "FAILED") == 0 || strcmp(state, "CANCELED") == 0) {
         g_autofree char *reason = g_strdup(domain_qmp_string(object, "resultData"));
         g_autofree char *problem =
-            g_strdup_printf("Job %s: the server could not take the report: %s%s%.*s", self->state.last_job,
-                            state, reason != NULL ? ": " : "", MAX_TEXT, reason != NULL ? reason : "");
+            g_strdup_printf("The server could not take the last report: %s%s%.*s", state,
+                            reason != NULL ? ": " : "", MAX_TEXT, reason != NULL ? reason : "");
 
         told(self, problem);
         g_clear_pointer(&self->state.hash, g_free);
