@@ -16,6 +16,7 @@
 #define DEVICE_DOMAINS 64  /* guests whose devices are asked for at a refresh, where each has to be asked */
 #define PCPU_DOMAINS   512 /* the same for the host CPUs of vCPUs */
 #define MAX_VCPUS      4096
+#define BUSY_PAUSE_US  30000                 /* before a guest that was busy is asked once more */
 #define LIST_AGE_US    (10 * G_USEC_PER_SEC) /* how long events are trusted to tell all */
 #define BULK_ALWAYS    (VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON)
 
@@ -324,6 +325,69 @@ static void complete_bulk(Connection *self, const DomainJob *job, virDomainPtr *
     self->no_bulk = self->asks_each && some_active && self->bulk_parts == 0;
 }
 
+/* last: the same guest's last record, if it is known to be that. */
+static Domain *read_record(Connection *self, virDomainStatsRecordPtr record, const Domain *last)
+{
+    Domain *domain = last != NULL ? domain_new_like(last) : domain_libvirt_new_domain(record->dom);
+
+    for (int i = 0; i < record->nparams; i++) {
+        const virTypedParameter *parameter = &record->params[i];
+
+        if (parameter->type == VIR_TYPED_PARAM_STRING) {
+            domain_fields_take_text(domain, last, parameter->field, parameter->value.s);
+        } else {
+            domain_fields_take_hinted(self->hint, (guint)i, domain, parameter->field,
+                                      domain_libvirt_number(parameter));
+        }
+    }
+    domain_fields_finish(domain);
+    return domain;
+}
+
+/* Guests that were busy: another client asks about them just now, most often. Those that were so the last
+ * time as well are stuck. */
+static void ask_again(Connection *self, const DomainJob *job, virDomainPtr *handles, DomainSnapshot *snapshot)
+{
+    g_autoptr(GPtrArray) busy = g_ptr_array_new();
+    g_autoptr(GArray) places = g_array_new(FALSE, FALSE, sizeof(guint));
+    virDomainStatsRecordPtr *records = NULL;
+    int count;
+
+    for (guint i = 0; i < snapshot->domains->len; i++) {
+        const Domain *domain = snapshot->domains->pdata[i];
+        const Domain *last = i < self->last->len ? self->last->pdata[i] : NULL;
+
+        if (!domain->answers && (last == NULL || last->answers || strcmp(last->uuid, domain->uuid) != 0)) {
+            g_ptr_array_add(busy, handles[i]);
+            g_array_append_val(places, i);
+        }
+    }
+    if (busy->len == 0) {
+        return;
+    }
+    g_ptr_array_add(busy, NULL);
+    g_usleep(BUSY_PAUSE_US);
+    count = virDomainListGetStats((virDomainPtr *)busy->pdata, bulk_groups(job->wants), &records,
+                                  VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+    for (int i = 0; i < count; i++) {
+        Domain *domain = read_record(self, records[i], NULL);
+
+        domain->when = g_get_monotonic_time();
+        for (guint j = 0; j < places->len; j++) {
+            gpointer *place = &snapshot->domains->pdata[g_array_index(places, guint, j)];
+
+            if (!is_busy(self, domain) && strcmp(((Domain *)*place)->uuid, domain->uuid) == 0) {
+                domain_unref(*place);
+                *place = domain_ref(domain);
+            }
+        }
+        domain_unref(domain);
+    }
+    if (count >= 0) {
+        virDomainStatsRecordListFree(records);
+    }
+}
+
 static DomainSnapshot *refresh_in_bulk(Connection *self, const DomainJob *job)
 {
     unsigned int flags = self->no_nowait ? 0 : VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT;
@@ -349,28 +413,18 @@ static DomainSnapshot *refresh_in_bulk(Connection *self, const DomainJob *job)
         const Domain *last = same && (guint)i < self->last->len ? self->last->pdata[i] : NULL;
         Domain *domain;
 
-        if (last != NULL && strcmp(virDomainGetName(records[i]->dom), last->name) == 0) {
-            domain = domain_new_like(last);
-        } else {
+        if (last != NULL && strcmp(virDomainGetName(records[i]->dom), last->name) != 0) {
             last = NULL;
-            domain = domain_libvirt_new_domain(records[i]->dom);
         }
-        for (int j = 0; j < records[i]->nparams; j++) {
-            const virTypedParameter *parameter = &records[i]->params[j];
-
-            if (parameter->type == VIR_TYPED_PARAM_STRING) {
-                domain_fields_take_text(domain, last, parameter->field, parameter->value.s);
-            } else {
-                domain_fields_take_hinted(self->hint, (guint)j, domain, parameter->field,
-                                          domain_libvirt_number(parameter));
-            }
-        }
-        domain_fields_finish(domain);
+        domain = read_record(self, records[i], last);
         domain->when = snapshot->when;
         handles[i] = records[i]->dom;
         g_ptr_array_add(snapshot->domains, domain);
     }
     complete_bulk(self, job, handles, snapshot);
+    if (!self->no_nowait) {
+        ask_again(self, job, handles, snapshot);
+    }
     virDomainStatsRecordListFree(records);
     if (!same) {
         self->changes = changes;

@@ -79,7 +79,7 @@ static JsonObject *json_row(const Row *row)
         json_object_set_int_member(object, "id", domain->id);
     }
     json_object_set_string_member(object, "state", domain_state_name(domain->state));
-    json_object_set_boolean_member(object, "stale", row->old);
+    json_object_set_boolean_member(object, "stale", fleet_is_stale(row));
     json_object_set_int_member(object, "vcpus", domain->vcpus);
     put_uint(object, "cpu-time-ns", domain->cpu_time);
     if (row->before != NULL && !row->old) {
@@ -352,7 +352,7 @@ void lines_prometheus(GString *out, const Fleet *fleet, gboolean openmetrics)
             const Row *row = fleet->rows->pdata[i];
 
             /* Old counters would look like a guest that stands still. */
-            if (row->active && !row->old) {
+            if (row->active && !fleet_is_stale(row)) {
                 samples_of(out, &METRICS[m].metric, METRICS[m].of, METRICS[m].value, row);
             }
         }

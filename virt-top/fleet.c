@@ -98,10 +98,10 @@ static void sum_traffic(Row *row)
     if (row->before == NULL) {
         return;
     }
-    if (row->domain->parts & row->before->parts & DOMAIN_HAS_BLOCKS) {
+    if (row->domain->n_blocks > 0 && (row->domain->parts & row->before->parts & DOMAIN_HAS_BLOCKS)) {
         row->traffic.rd_reqs = row->traffic.wr_reqs = row->traffic.rd_bytes = row->traffic.wr_bytes = 0;
     }
-    if (row->domain->parts & row->before->parts & DOMAIN_HAS_NICS) {
+    if (row->domain->n_nics > 0 && (row->domain->parts & row->before->parts & DOMAIN_HAS_NICS)) {
         row->traffic.rx_bytes = row->traffic.tx_bytes = row->traffic.rx_packets = row->traffic.tx_packets = 0;
     }
     for (guint i = 0; i < row->domain->n_blocks; i++) {
@@ -156,7 +156,8 @@ static void compute(Row *row, Domain *domain, const DomainHost *host)
     g_clear_pointer(&row->domain, domain_unref);
     row->domain = domain_ref(domain);
     row->active = domain->id >= 0 && domain->state != DOMAIN_STATE_SHUTOFF;
-    row->old = !domain->answers;
+    row->old = FALSE;
+    row->silent = !domain->answers;
     row->steal_percent = -1;
     row->seconds = row->cpu_percent = 0;
     row->cpu_time = 0;
@@ -509,6 +510,11 @@ gboolean fleet_is_lost(const Fleet *fleet, const char **reason)
         }
     }
     return *reason != NULL;
+}
+
+gboolean fleet_is_stale(const Row *row)
+{
+    return row->old || row->silent;
 }
 
 const char *fleet_row_host(const Row *row)

@@ -43,7 +43,8 @@ typedef struct Row {
     FleetSource *source;
     History *history;
     gboolean active;
-    gboolean old;         /* not from this round: its source or its monitor has not answered */
+    gboolean old;         /* not from this round: its source has not answered */
+    gboolean silent;      /* its monitor has not: numbers that only it tells are old or unknown */
     double seconds;       /* between the samples */
     guint64 cpu_time;     /* ns used meanwhile; 0 if unknown */
     double cpu_percent;   /* of all CPUs of its host */
@@ -109,6 +110,8 @@ void fleet_sort(Fleet *fleet, SortKey key, gboolean by_host);
 gboolean fleet_is_lost(const Fleet *fleet, const char **reason);
 const char *fleet_row_host(const Row *row);
 
+/* Not all that is told of it is of this round. */
+gboolean fleet_is_stale(const Row *row);
 /* The growth of one device of a row. FALSE if it was not there before. */
 gboolean fleet_block_traffic(const Row *row, guint i, Traffic *traffic);
 gboolean fleet_nic_traffic(const Row *row, guint i, Traffic *traffic);

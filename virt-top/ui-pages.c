@@ -301,7 +301,7 @@ void ui_draw_detail(Ui *ui)
     detail = strcmp(ui->detail_uuid, row->domain->uuid) == 0 ? ui->detail : NULL;
     graph = ui_sparkline(ui, row->history, (guint)CLAMP(COLS - 20, 8, FLEET_HISTORY));
     add(lines, "State    %s%s   id %d   %s", domain_state_name(row->domain->state),
-        row->old ? " (does not answer: old numbers)" : "", row->domain->id, row->domain->uuid);
+        fleet_is_stale(row) ? " (does not answer: old numbers)" : "", row->domain->id, row->domain->uuid);
     add(lines, "Host     %s   %s", fleet_row_host(row), domain_source_label(row->source->source));
     add(lines, "CPU      %s%% %s", number_percent(row->cpu_percent, percent), graph);
     add_memory(lines, row, detail);

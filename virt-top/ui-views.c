@@ -223,7 +223,7 @@ static void format_domain(const Ui *ui, GString *out, const Row *row)
         g_string_append_printf(out, "%s ", lines_row(row, &ui->options->lines, "    ", line, sizeof line));
         append_columns(ui, out, row);
         g_string_append(out, scrolled(ui, row->domain->name));
-        if (row->old) {
+        if (fleet_is_stale(row)) {
             g_string_append(out, "  [no answer]");
         }
     } else {
@@ -352,7 +352,7 @@ guint ui_list_lines(const Ui *ui)
 
 static UiColour colour_of(const Row *row)
 {
-    if (row->old || !row->active) {
+    if (fleet_is_stale(row) || !row->active) {
         return COLOUR_DIM;
     }
     switch (row->domain->state) {
