@@ -5,7 +5,7 @@ noinst_LIBRARIES += host-vmm/libhostvmm.a
 endif
 host_vmm_host_vmm_SOURCES = host-vmm/main.c
 # What the monitor links beyond BASE_LIBS.
-VMM_LIBS = $(URING_LIBS) $(SLIRP_LIBS) $(ZSTD_LIBS)
+VMM_LIBS = $(SECCOMP_LIBS) $(URING_LIBS) $(SLIRP_LIBS) $(ZSTD_LIBS)
 host_vmm_host_vmm_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
 
 # All but main(), so that device tests can link it.
@@ -20,6 +20,7 @@ host_vmm_libhostvmm_a_SOURCES = \
 	host-vmm/device.c host-vmm/device.h \
 	host-vmm/notifier.c host-vmm/notifier.h \
 	host-vmm/object.c host-vmm/object.h
+include host-vmm/confine/local.mk
 include host-vmm/kvm/local.mk
 include host-vmm/memory/local.mk
 include host-vmm/boot/local.mk

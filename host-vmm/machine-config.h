@@ -7,6 +7,7 @@
 #include <gio/gio.h>
 
 #include "host-vmm/actions.h"
+#include "host-vmm/confine/confine.h"
 #include "host-vmm/kvm/cpu-model.h"
 
 typedef struct MachineConfig {
@@ -26,6 +27,8 @@ typedef struct MachineConfig {
     gboolean daemonize;
     char *pidfile;
     char *log_file; /* -D; NULL: stderr */
+
+    ConfineConfig confine; /* -sandbox, -run-with */
 
     GPtrArray *objects;   /* OptSet of each -object, in order */
     GPtrArray *chardevs;  /* OptSet of each -chardev */

@@ -39,6 +39,7 @@ struct Machine {
     Kvm *kvm;
     Loader *loader;
     Pc *pc;
+    Confine *confine;
     Numa *numa;
     CpuidTable *cpuid;
     KvmStats *vm_stats; /* NULL until asked for */

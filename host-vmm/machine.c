@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host-vmm/machine.h"
 
+#include "host-vmm/block/iothread.h"
 #include "host-vmm/boot/acpi.h"
 #include "host-vmm/hw/i8042.h"
 #include "host-vmm/hw/pvpanic.h"
@@ -435,6 +436,7 @@ static gboolean create_vcpus(Machine *machine, GError **error)
     VcpuConfig vcpu_config = {
         .topology = topology,
         .cpuid = machine->cpuid,
+        .confine = machine->confine,
         .ports = machine->env.ports,
         .mmio = machine->env.mmio,
         .memory = machine->env.memory,
@@ -548,11 +550,40 @@ static gboolean create_devices(Machine *machine, GError **error)
     return TRUE;
 }
 
+static void confine_io_thread(gpointer data)
+{
+    confine_thread(data, CONFINE_IO);
+}
+
+static void confine_if_iothread(Object *object, gpointer data)
+{
+    Machine *machine = data;
+    IoContext *context = iothread_from_object(object);
+    if (context) {
+        io_context_confine(context, confine_io_thread, machine->confine);
+    }
+}
+
+/* All that needs rights is open. */
+static gboolean give_up_rights(Machine *machine, GError **error)
+{
+    if (!confine_give_up_rights(machine->confine, error)) {
+        return FALSE;
+    }
+    object_set_foreach(machine->env.objects, confine_if_iothread, machine);
+    io_context_confine(machine->env.io, confine_io_thread, machine->confine);
+    return TRUE;
+}
+
 static gboolean build(Machine *machine, GError **error)
 {
     const MachineConfig *config = machine->config;
     DeviceEnv *env = &machine->env;
     /* What fails most easily comes first; the probe guest runs before anything is opened for the real one. */
+    machine->confine = confine_new(&config->confine, error);
+    if (!machine->confine) {
+        return FALSE;
+    }
     machine->loader = loader_new(config->kernel, config->initrd, config->append, error);
     if (!machine->loader) {
         return FALSE;
@@ -580,7 +611,7 @@ static gboolean build(Machine *machine, GError **error)
     }
     machine->pc = pc_new(env, on_pc_request, machine, error);
     return machine->pc && create_devices(machine, error) && pc_complete(machine->pc, env, error) &&
-           pci_bus_assign(env->pci, error) && create_vcpus(machine, error) &&
+           pci_bus_assign(env->pci, error) && give_up_rights(machine, error) && create_vcpus(machine, error) &&
            set_power_on_state(machine, error);
 }
 
@@ -638,6 +669,7 @@ void machine_free(Machine *machine)
     numa_free(machine->numa);
     cpuid_table_free(machine->cpuid);
     loader_free(machine->loader);
+    confine_free(machine->confine);
     g_queue_clear_full(&machine->requests, request_free);
     g_mutex_clear(&machine->request_lock);
     g_free(machine);
@@ -663,6 +695,11 @@ const Numa *machine_numa(const Machine *machine)
 MachineState machine_state(const Machine *machine)
 {
     return machine->state;
+}
+
+void machine_confine(Machine *machine)
+{
+    confine_thread(machine->confine, CONFINE_MAIN);
 }
 
 gboolean machine_resume(Machine *machine, GError **error)

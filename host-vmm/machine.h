@@ -40,6 +40,8 @@ const Numa *machine_numa(const Machine *machine);
 DeviceEnv *machine_device_env(Machine *machine);
 MachineState machine_state(const Machine *machine);
 
+/* The main thread's own confinement: when the process is set up to the last descriptor. */
+void machine_confine(Machine *machine);
 /* Starts or resumes (event RESUME); an error in state internal-error or shutdown (a reset leads out). */
 gboolean machine_resume(Machine *machine, GError **error);
 /* Stops all vCPUs, returns when they stand (event STOP). Nothing if already stopped. */

@@ -2,10 +2,13 @@
 /*
  * host-vmm: the program. Parses, opens, builds, runs, and leaves nothing behind.
  */
+#include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "host-vmm/daemonize.h"
 #include "host-vmm/kvm/probe.h"
@@ -24,14 +27,19 @@ typedef struct Program {
     QmpServer *qmp;
     GMainLoop *loop;
     int daemonize_fd; /* -1: nobody is waiting */
+    int signal_fd;
     int exit_status;
     gboolean signalled; /* before there was a machine */
 } Program;
 
-static gboolean on_signal(gpointer user_data)
+static gboolean on_signal(int fd, GIOCondition condition, gpointer user_data)
 {
     Program *program = user_data;
+    struct signalfd_siginfo came;
 
+    if (read(fd, &came, sizeof(came)) != sizeof(came)) {
+        return G_SOURCE_CONTINUE;
+    }
     program->signalled = TRUE;
     chardev_set_cancel(program->chardevs);
     if (program->machine != NULL) {
@@ -46,6 +54,26 @@ static void on_quit(int exit_status, gpointer user_data)
 
     program->exit_status = exit_status;
     g_main_loop_quit(program->loop);
+}
+
+/* Read from a descriptor: GLib's way has a thread of its own, which nobody could confine. Before there are
+ * threads. */
+static gboolean watch_signals(Program *program, GError **error)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 ||
+        (program->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0) {
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "cannot watch signals: %s",
+                    g_strerror(errno));
+        return FALSE;
+    }
+    g_unix_fd_add(program->signal_fd, G_IO_IN, on_signal, program);
+    return TRUE;
 }
 
 static gboolean open_chardevs(Program *program, GError **error)
@@ -103,6 +131,7 @@ static gboolean run(Program *program, GError **error)
     if (program->daemonize_fd >= 0 && !daemonize_finish(program->daemonize_fd, error)) {
         return FALSE;
     }
+    machine_confine(program->machine);
     if (program->signalled) {
         machine_quit(program->machine, "host-signal");
     } else {
@@ -134,8 +163,7 @@ static int probe(void)
 
 int main(int argc, char **argv)
 {
-    static const int ending[] = {SIGTERM, SIGINT, SIGHUP};
-    Program program = {.daemonize_fd = -1, .exit_status = EXIT_SUCCESS};
+    Program program = {.daemonize_fd = -1, .signal_fd = -1, .exit_status = EXIT_SUCCESS};
     GError *error = NULL;
     gboolean handled;
 
@@ -161,10 +189,7 @@ int main(int argc, char **argv)
     }
     program.loop = g_main_loop_new(NULL, FALSE);
     program.chardevs = chardev_set_new();
-    for (guint i = 0; i < G_N_ELEMENTS(ending); i++) {
-        g_unix_signal_add(ending[i], on_signal, &program);
-    }
-    if (!run(&program, &error)) {
+    if (!watch_signals(&program, &error) || !run(&program, &error)) {
         program.exit_status = EXIT_FAILURE;
     }
     if (program.machine != NULL) {

@@ -43,6 +43,7 @@ void machine_config_free(MachineConfig *config)
     g_free(config->kernel);
     g_free(config->initrd);
     g_free(config->append);
+    g_free(config->confine.user);
     cpu_model_free(config->cpu);
     g_free(config->memory_backend);
     g_free(config->pidfile);
@@ -386,6 +387,53 @@ static gboolean take_cpu(Parse *parse, const Row *row, const char *value, GError
     return TRUE;
 }
 
+static gboolean take_sandbox(Parse *parse, const Row *row, const char *value, GError **error)
+{
+    ConfineConfig *confine = &parse->config->confine;
+    gboolean on = TRUE;
+    const char *open, *spawn;
+
+    if (strcmp(value, "help") == 0) {
+        syscalls_print_help();
+        parse->handled = TRUE;
+        return TRUE;
+    }
+    g_autoptr(OptSet) options = parse_options(row, value, "enable", error);
+    if (options == NULL || !optset_bool(options, "enable", &on, error) ||
+        !only(options, "open", "allow deny", error) || !only(options, "spawn", "allow deny", error) ||
+        !only(options, "obsolete", "deny", error) ||
+        !only(options, "elevateprivileges", "deny children", error) ||
+        !only(options, "resourcecontrol", "deny", error)) {
+        return FALSE;
+    }
+    open = optset_string(options, "open");
+    spawn = optset_string(options, "spawn");
+    confine->off = !on;
+    confine->insist = on;
+    confine->filter.open_denied = g_strcmp0(open, "deny") == 0;
+    confine->filter.spawn_denied = g_strcmp0(spawn, "deny") == 0;
+    return optset_finish(options, error);
+}
+
+static gboolean take_run_as(Parse *parse, const Row *row, const char *value, GError **error)
+{
+    g_free(parse->config->confine.user);
+    parse->config->confine.user = g_strdup(value);
+    return TRUE;
+}
+
+static gboolean take_run_with(Parse *parse, const Row *row, const char *value, GError **error)
+{
+    g_autoptr(OptSet) options = parse_options(row, value, NULL, error);
+    const char *user;
+
+    if (options == NULL || !only(options, "async-teardown", "off", error) ||
+        (user = optset_need_string(options, "user", error)) == NULL) {
+        return FALSE;
+    }
+    return take_run_as(parse, row, user, error) && optset_finish(options, error);
+}
+
 static gboolean take_audiodev(Parse *parse, const Row *row, const char *value, GError **error)
 {
     g_autoptr(OptSet) options = parse_options(row, value, "driver", error);
@@ -587,6 +635,10 @@ static const Row rows[] = {
     {"mon", "[chardev=]ID,mode=control", take_list, "a QMP monitor on a character device", OFFSET(monitors),
      "chardev"},
     {"qmp", "DEV", take_qmp, "a QMP monitor on a character device made as by -serial"},
+    {"sandbox", "on|off[,open=allow|deny][,spawn=allow|deny]", take_sandbox,
+     "what a guest that has taken over a thread can ask of the kernel (on); help lists it"},
+    {"run-with", "user=NAME|UID:GID", take_run_with, "the user to be when all is open"},
+    {"runas", "NAME|UID:GID", take_run_as, "the same"},
     {"pidfile", "FILE", take_text, "write the process id there, and keep it locked", OFFSET(pidfile)},
     {"daemonize", NULL, take_flag, "go to the background when monitors listen and the guest is ready",
      OFFSET(daemonize)},
@@ -615,7 +667,6 @@ static const Row rows[] = {
     {"parallel", "none", take_word, .allowed = "none"},
     {"net", "none", take_word, .allowed = "none"},
     {"nic", "none", take_word, .allowed = "none"},
-    {"sandbox", "off", take_word, .allowed = "off"},
     {"overcommit", "mem-lock=off", take_statement, .allowed = "mem-lock=off|cpu-pm=off"},
     {"msg", "timestamp=on", take_statement, .allowed = "timestamp=on off|guest-name=off"},
     {"boot", "strict=on", take_statement, .allowed = "strict=on off|menu=off"},
@@ -661,6 +712,34 @@ static gboolean uses_stdio(const MachineConfig *config)
     }
     return g_ptr_array_find_with_equal_func(config->serials, "stdio", g_str_equal, NULL) ||
            g_ptr_array_find_with_equal_func(config->qmps, "stdio", g_str_equal, NULL);
+}
+
+/* Whether one of these sets has a value other than `unlike` for the key. */
+static gboolean any_has(const GPtrArray *sets, const char *key, const char *unlike)
+{
+    for (guint i = 0; i < sets->len; i++) {
+        const char *value = optset_peek(sets->pdata[i], key);
+
+        if (value != NULL && strcmp(value, unlike) != 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* What the machine that is asked for needs of the kernel later on. */
+static void find_needs(MachineConfig *config)
+{
+    gboolean has_user_net = FALSE;
+
+    for (guint i = 0; i < config->netdevs->len; i++) {
+        has_user_net |= g_strcmp0(optset_peek(config->netdevs->pdata[i], "type"), "user") == 0;
+    }
+    config->confine.filter.sockets_denied = config->confine.filter.open_denied && !has_user_net &&
+                                            !any_has(config->netdevs, "reconnect", "0") &&
+                                            !any_has(config->chardevs, "reconnect", "0");
+    config->confine.filter.spawn_denied |=
+        !any_has(config->netdevs, "script", "no") && !any_has(config->netdevs, "downscript", "no");
 }
 
 static gboolean check(Parse *parse, GError **error)
@@ -709,5 +788,6 @@ MachineConfig *machine_config_parse(int argc, char **argv, gboolean *handled, GE
         *handled = TRUE;
         return NULL;
     }
+    find_needs(config);
     return check(&parse, error) ? g_steal_pointer(&config) : NULL;
 }

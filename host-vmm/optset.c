@@ -274,6 +274,18 @@ gboolean optset_has(OptSet *options, const char *key)
     return find(options, key) != NULL;
 }
 
+const char *optset_peek(const OptSet *options, const char *key)
+{
+    const char *value = NULL;
+
+    for (guint i = 0; i < options->values->len; i++) {
+        const Option *option = &g_array_index(options->values, Option, i);
+
+        value = strcmp(option->key, key) == 0 ? option->value : value;
+    }
+    return value;
+}
+
 const char *optset_string(OptSet *options, const char *key)
 {
     const char *value = NULL;

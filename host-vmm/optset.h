@@ -23,6 +23,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(OptSet, optset_free)
 
 const char *optset_what(const OptSet *options);
 gboolean optset_has(OptSet *options, const char *key); /* does not count as asked for */
+/* As optset_string(), but does not count as asked for. */
+const char *optset_peek(const OptSet *options, const char *key);
 /* NULL if absent, the last one if given often. Borrowed. */
 const char *optset_string(OptSet *options, const char *key);
 /* All values of a key that may be given often, in order ("key=a,key=b", "key.0=a", {"key": ["a", {"str": "b"}]}); owned,

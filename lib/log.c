@@ -148,6 +148,22 @@ static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields,
     return G_LOG_WRITER_HANDLED;
 }
 
+void log_emergency(const char *text)
+{
+    const Log *log = &the_log;
+    const Sink *sink = log->sinks != NULL && log->sinks->len > 0 ? &g_array_index(log->sinks, Sink, 0) : NULL;
+    char line[512];
+    int length = g_snprintf(line, sizeof(line), "%s: %s\n",
+                            sink != NULL && sink->path != NULL ? "critical"
+                            : log->program != NULL             ? log->program
+                                                               : "critical",
+                            text);
+
+    if (write(sink != NULL ? sink->fd : STDERR_FILENO, line, MIN((gsize)length, sizeof(line) - 1)) < 0) {
+        return; /* as in write_line() */
+    }
+}
+
 static int open_file(const char *path, GError **error)
 {
     int fd = g_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);

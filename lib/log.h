@@ -27,6 +27,8 @@ gboolean log_add_file(const char *path, LogLevel level, LogFilter filter, gpoint
 /* Opens all files anew: they have been moved away by a log rotation. What cannot be opened stays as it was.
  */
 void log_reopen(void);
+/* A line in the log right now, whatever other threads are doing: from a signal handler that ends the process. */
+void log_emergency(const char *text);
 /* While paused nothing is written (file systems are frozen); lines in between are counted and the count is
  * told. */
 void log_pause(gboolean paused);

@@ -28,6 +28,8 @@ struct IoContext {
     gboolean ring_tried;
     IoRing *ring; /* NULL: none, or not needed yet */
     GThreadPool *pool;
+    void (*confine)(gpointer user_data); /* what each thread does once; NULL: nothing. Set before there is work */
+    gpointer confine_data;
     IoDeferred *deferred; /* newest first */
 
     int event_fd; /* readable while there is something in `finished` */
@@ -276,10 +278,21 @@ void io_context_wait(IoContext *context, gboolean (*done)(gpointer user_data), g
 
 /* ---- work ---- */
 
+/* On the thread that is to be confined. Threads of the pool may be used for work of another context. */
+static void confine_once(IoContext *context)
+{
+    static __thread gboolean is_confined;
+    if (context->confine != NULL && !is_confined) {
+        is_confined = TRUE;
+        context->confine(context->confine_data);
+    }
+}
+
 static void run_work(gpointer data, gpointer user_data)
 {
     IoWork *work = data;
     IoContext *context = user_data;
+    confine_once(context);
     work->func(work);
     finish(context, work);
 }
@@ -316,18 +329,38 @@ void io_context_undefer(IoContext *context, IoDeferred *deferred)
     deferred->pending = FALSE;
 }
 
+static void try_ring(IoContext *context)
+{
+    g_autoptr(GError) error = NULL;
+    context->ring_tried = TRUE;
+    context->ring = io_ring_new(&error);
+    if (context->ring != NULL)
+        g_source_add_unix_fd(&context->source->source, io_ring_fd(context->ring), G_IO_IN);
+    else
+        g_info("disk I/O goes by threads: %s", error->message);
+}
+
+static void confine_own_thread(gpointer user_data)
+{
+    IoContext *context = user_data;
+    if (!context->ring_tried)
+        try_ring(context);
+    confine_once(context);
+}
+
+void io_context_confine(IoContext *context, void (*func)(gpointer user_data), gpointer user_data)
+{
+    context->confine = func;
+    context->confine_data = user_data;
+    if (context->loop != NULL)
+        io_context_call(context, confine_own_thread, context);
+}
+
 gboolean io_context_submit(IoContext *context, IoWork *work, IoKind kind, int fd, guint64 offset,
                            const struct iovec *segments, guint count, int flags)
 {
-    if (!context->ring_tried) {
-        g_autoptr(GError) error = NULL;
-        context->ring_tried = TRUE;
-        context->ring = io_ring_new(&error);
-        if (context->ring != NULL)
-            g_source_add_unix_fd(&context->source->source, io_ring_fd(context->ring), G_IO_IN);
-        else
-            g_info("disk I/O goes by threads: %s", error->message);
-    }
+    if (!context->ring_tried)
+        try_ring(context);
     return context->ring != NULL &&
            io_ring_push(context->ring, work, kind, fd, offset, segments, count, flags);
 }

@@ -26,6 +26,9 @@ GMainContext *io_context_main_context(IoContext *context);
 int io_context_thread_id(IoContext *context);
 /* Has func called on the context's thread and returns when it has returned; at once on that thread. */
 void io_context_call(IoContext *context, void (*func)(gpointer user_data), gpointer user_data);
+/* Confines the context's own thread, if it has one, and each worker before it does anything more: by func, called on
+ * the thread. Its io_uring is made now, since it cannot be later. From the thread that made the context. */
+void io_context_confine(IoContext *context, void (*func)(gpointer user_data), gpointer user_data);
 /* Lets requests and work of this context complete, nothing else, until done() says so. Waits as long as the
  * kernel takes. */
 void io_context_wait(IoContext *context, gboolean (*done)(gpointer user_data), gpointer user_data);

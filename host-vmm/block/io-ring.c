@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define ENTRIES 512u /* requests between two submissions; the kernel gives twice as many completions */
 
@@ -15,18 +17,39 @@ struct IoRing {
     guint in_flight, limit;
 };
 
+/* Debian 12's liburing does not export its functions for these. 0, or -errno. */
+static int ring_register(IoRing *ring, guint what, void *data, guint count)
+{
+    long result = syscall(SYS_io_uring_register, ring->uring.ring_fd, what, data, count);
+    return result < 0 ? -errno : 0;
+}
+
 IoRing *io_ring_new(GError **error)
 {
     /* One thread uses it, which makes system calls often enough not to be interrupted for completions;
      * kernels before 6.0 and 5.19 do not know these. */
     static const guint flags[] = {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,
                                   IORING_SETUP_COOP_TASKRUN, 0};
+    /* A ring can do what its thread's filter forbids (open files, sockets): this one does nothing but I/O. */
+    struct io_uring_restriction only[] = {
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READV},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITEV},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC},
+    };
     IoRing *ring = g_new0(IoRing, 1);
     int result = -EINVAL;
     for (guint i = 0; i < G_N_ELEMENTS(flags) && result == -EINVAL; i++) {
-        struct io_uring_params params = {.flags = flags[i]};
+        struct io_uring_params params = {.flags = flags[i] | IORING_SETUP_R_DISABLED};
         result = io_uring_queue_init_params(ENTRIES, &ring->uring, &params);
         ring->limit = params.cq_entries;
+    }
+    if (result >= 0) {
+        result = ring_register(ring, IORING_REGISTER_RESTRICTIONS, only, G_N_ELEMENTS(only));
+        result = result < 0 ? result : ring_register(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+        if (result < 0)
+            io_uring_queue_exit(&ring->uring);
     }
     if (result < 0) {
         g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-result), "io_uring: %s", g_strerror(-result));

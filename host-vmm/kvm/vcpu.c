@@ -222,6 +222,7 @@ static gpointer vcpu_thread(gpointer data)
     if (vcpu->thread_name) {
         pthread_setname_np(pthread_self(), vcpu->thread_name);
     }
+    confine_thread(vcpu->config.confine, CONFINE_VCPU);
     g_mutex_lock(&vcpu->lock);
     vcpu->pthread = pthread_self();
     vcpu->thread_id = gettid();

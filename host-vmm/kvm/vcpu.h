@@ -8,6 +8,7 @@
 #pragma once
 
 #include "host-vmm/bus/io-bus.h"
+#include "host-vmm/confine/confine.h"
 #include "host-vmm/kvm/cpuid.h"
 #include "host-vmm/kvm/kvm.h"
 #include "host-vmm/kvm/kvm-stats.h"
@@ -28,6 +29,7 @@ typedef struct VcpuConfig {
     CpuTopology topology;
     const CpuidTable *cpuid;
     const char *thread_name; /* NULL: not named. Copied */
+    const Confine *confine;  /* NULL: the thread may do anything */
     IoBus *ports, *mmio;
     const GuestMemory *memory; /* for the instruction bytes of an error report */
     VcpuEventFunc event;

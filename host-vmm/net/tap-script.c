@@ -24,12 +24,21 @@ static gboolean wait_for(pid_t pid, int *status)
     }
 }
 
+/* In the child: we read ours from a descriptor. */
+static void unblock_signals(gpointer user_data)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 gboolean tap_script_run(const char *script, const char *interface, GError **error)
 {
     char *arguments[] = {(char *)script, (char *)interface, NULL};
     GPid pid;
     int status = 0;
-    if (!g_spawn_async(NULL, arguments, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, error)) {
+    if (!g_spawn_async(NULL, arguments, NULL, G_SPAWN_DO_NOT_REAP_CHILD, unblock_signals, NULL, &pid,
+                       error)) {
         g_prefix_error(error, "cannot run '%s': ", script);
         return FALSE;
     }

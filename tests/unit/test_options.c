@@ -280,7 +280,7 @@ START_TEST (refusals) {
     bad("-overcommit|mem-lock=on", "'mem-lock=on' is not supported");
     bad("-rtc|base=localtime", "'base=localtime' is not supported");
     bad("-boot|order=n", "unknown property 'order'");
-    bad("-sandbox|on", "-sandbox on is not supported");
+    bad("-sandbox|on,colour=red", "unknown property 'colour'");
     bad("-global|foo.bar=1", "-global foo.bar=1 is not supported");
     bad("-audiodev|pa,id=a", "'driver=pa' is not supported");
     bad("-monitor|stdio", "-monitor stdio is not supported");

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config.h"
+
+#include "host-vmm/confine/filter.h"
+
+#ifdef HAVE_LIBSECCOMP
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+struct Filter {
+    ConfineKind kind;
+    struct sock_filter *code;
+    gsize count;
+};
+
+/* What the calling thread is, for the words of a violation. */
+static __thread ConfineKind thread_kind;
+
+/* Sanitizers make system calls of their own, ptrace() even. */
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED TRUE
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_SANITIZED TRUE
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED FALSE
+#endif
+
+gboolean filter_is_available(void)
+{
+    guint32 action = SECCOMP_RET_TRAP;
+    return !IS_SANITIZED && syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+/* ---- making ---- */
+
+/* Adds one call to the list; a name that this C library's libseccomp does not know is none of this kernel's.
+ */
+static int allow(scmp_filter_ctx context, guint32 action, const char *name, guint count,
+                 const struct scmp_arg_cmp *compare)
+{
+    int number = seccomp_syscall_resolve_name(name);
+    int result =
+        number == __NR_SCMP_ERROR ? 0 : seccomp_rule_add_array(context, action, number, count, compare);
+    return result == -EEXIST ? 0 : result; /* two rows may say the same */
+}
+
+static int allow_with_rule(scmp_filter_ctx context, const SyscallRow *row, const char *name)
+{
+    struct scmp_arg_cmp compare;
+    int result = 0;
+    switch (row->rule) {
+    case RULE_REQUESTS:
+        for (const unsigned long *request = row->request_values; *request && result == 0; request++) {
+            compare = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, *request); /* the kernel looks at 32 bits */
+            result = allow(context, SCMP_ACT_ALLOW, name, 1, &compare);
+        }
+        return result;
+    case RULE_NO_EXEC:
+        compare = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+        break;
+    case RULE_NEW_THREAD:
+        compare = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_VM | CLONE_THREAD, CLONE_VM | CLONE_THREAD);
+        break;
+    case RULE_OWN_PROCESS:
+        compare = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+        break;
+    case RULE_THREAD_NAME:
+        compare = SCMP_A0(SCMP_CMP_EQ, PR_GET_NAME); /* on_violation()'s */
+        result = allow(context, SCMP_ACT_ALLOW, name, 1, &compare);
+        if (result) {
+            return result;
+        }
+        compare = SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME);
+        break;
+    case RULE_DESCRIPTOR:
+        compare = SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH);
+        break;
+    default:
+        return allow(context, SCMP_ACT_ALLOW, name, 0, NULL);
+    }
+    return allow(context, SCMP_ACT_ALLOW, name, 1, &compare);
+}
+
+static gboolean is_taken_away(const SyscallRow *row, const FilterOptions *options)
+{
+    return (row->unless == UNLESS_OPEN_DENIED && options->open_denied) ||
+           (row->unless == UNLESS_SOCKETS_DENIED && options->sockets_denied) ||
+           (row->unless == UNLESS_SPAWN_DENIED && options->spawn_denied);
+}
+
+static int add_rows(scmp_filter_ctx context, ConfineKind kind, const FilterOptions *options)
+{
+    int result = 0;
+    for (const SyscallRow *row = SYSCALL_ROWS; row->calls && result == 0; row++) {
+        if (!(row->kinds & 1u << kind)) {
+            continue;
+        }
+        if (is_taken_away(row, options) && row->rule == RULE_NEW_PROCESS) {
+            continue;
+        }
+        g_auto(GStrv) names = g_strsplit(row->calls, " ", -1);
+        for (guint i = 0; names[i] && result == 0; i++) {
+            result = is_taken_away(row, options) ? allow(context, SCMP_ACT_ERRNO(EPERM), names[i], 0, NULL)
+                                                 : allow_with_rule(context, row, names[i]);
+        }
+    }
+    /* The C library asks for clone3 and takes clone if it is not there. */
+    return result ? result : allow(context, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0, NULL);
+}
+
+/* libseccomp writes programs to descriptors only. */
+static int export_code(scmp_filter_ctx context, Filter *filter)
+{
+    int fd = memfd_create("filter", MFD_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    int result = seccomp_export_bpf(context, fd);
+    off_t size = result ? 0 : lseek(fd, 0, SEEK_END);
+    if (size > 0) {
+        filter->count = (gsize)size / sizeof(struct sock_filter);
+        filter->code = g_malloc((gsize)size);
+        result = pread(fd, filter->code, (gsize)size, 0) == size ? 0 : -EIO;
+    }
+    close(fd);
+    return result;
+}
+
+Filter *filter_new(ConfineKind kind, const FilterOptions *options, GError **error)
+{
+    scmp_filter_ctx context = seccomp_init(SCMP_ACT_TRAP);
+    Filter *filter = g_new0(Filter, 1);
+    filter->kind = kind;
+    int result = context ? seccomp_syscall_priority(context, SCMP_SYS(ioctl), 255) : -ENOMEM;
+    result = result ? result : seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    result = result ? result : add_rows(context, kind, options);
+    result = result ? result : export_code(context, filter);
+    seccomp_release(context);
+    if (result) {
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-result), "-sandbox: cannot make a filter: %s",
+                    g_strerror(-result));
+        filter_free(filter);
+        return NULL;
+    }
+    return filter;
+}
+
+void filter_free(Filter *filter)
+{
+    if (filter) {
+        g_free(filter->code);
+        g_free(filter);
+    }
+}
+
+/* ---- using ---- */
+
+/* The thread has made a call that it must not: says which, and lets the signal end the process. */
+static void on_violation(int number, siginfo_t *info, void *ucontext)
+{
+    char thread[16] = "?", text[200];
+    signal(number, SIG_DFL);
+    prctl(PR_GET_NAME, thread);
+    /* It allocates; a lock of the allocator's is not held at a call that is no allocator's. */
+    char *name = seccomp_syscall_resolve_num_arch(info->si_arch, info->si_syscall);
+    snprintf(text, sizeof(text), "the %s thread '%s' called %s (%d), which is not on its list: it is stopped",
+             confine_kind_name(thread_kind), thread, name ? name : "an unknown system call",
+             info->si_syscall);
+    log_emergency(text);
+    raise(number);
+}
+
+void filter_init_signal(void)
+{
+    struct sigaction action = {.sa_sigaction = on_violation, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    sigaction(SIGSYS, &action, NULL);
+}
+
+gboolean filter_load(const Filter *filter, GError **error)
+{
+    struct sock_fprog program = {.len = (unsigned short)filter->count, .filter = filter->code};
+    thread_kind = filter->kind;
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) {
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "-sandbox: cannot load a filter: %s",
+                    g_strerror(errno));
+        return FALSE;
+    }
+    return TRUE;
+}
+
+#else
+
+gboolean filter_is_available(void)
+{
+    return FALSE;
+}
+
+Filter *filter_new(ConfineKind kind, const FilterOptions *options, GError **error)
+{
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "-sandbox: built without libseccomp");
+    return NULL;
+}
+
+void filter_free(Filter *filter)
+{
+}
+
+void filter_init_signal(void)
+{
+}
+
+gboolean filter_load(const Filter *filter, GError **error)
+{
+    return FALSE;
+}
+
+#endif
