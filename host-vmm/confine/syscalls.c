@@ -181,10 +181,11 @@ static const char *rule_text(const SyscallRow *row)
 void syscalls_print_help(void)
 {
     static const char *const unless[] = {
-        "", " [not with open=deny]",
-        " [not with open=deny, unless the command line has a network or character "
-        "device that needs it]",
-        " [only if the command line has a tap with scripts]"};
+        [UNLESS_NOTHING] = "",
+        [UNLESS_OPEN_DENIED] = " [not with open=deny]",
+        [UNLESS_SOCKETS_DENIED] = " [not with open=deny, unless the command line needs it]",
+        [UNLESS_SPAWN_DENIED] = " [only if the command line has a tap with scripts]",
+    };
     for (guint kind = 0; kind < CONFINE_KINDS; kind++) {
         g_print("%s:\n", kind_names[kind]);
         for (const SyscallRow *row = SYSCALL_ROWS; row->calls; row++) {

@@ -205,12 +205,11 @@ static gboolean enable_hyperv(const CpuidTable *table, int vcpu_fd, guint index,
     if (table->hyperv_synic && kvm_ioctl(vcpu_fd, KVM_ENABLE_CAP, &synic) < 0) {
         return kvm_set_error(error, "cannot switch on Hyper-V's interrupt controller (hv-synic)");
     }
-    struct {
-        struct kvm_msrs head;
-        struct kvm_msr_entry entry;
-    } number = {.head.nmsrs = 1, .entry = {.index = MSR_HV_VP_INDEX, .data = index}};
+    g_autofree struct kvm_msrs *number = g_malloc0(sizeof(*number) + sizeof(struct kvm_msr_entry));
+    number->nmsrs = 1;
+    number->entries[0] = (struct kvm_msr_entry){.index = MSR_HV_VP_INDEX, .data = index};
     /* KVM numbers them as they are made; one that is plugged may be made earlier than its number says. */
-    if (table->hyperv_vp_index && kvm_ioctl(vcpu_fd, KVM_SET_MSRS, &number) != 1) {
+    if (table->hyperv_vp_index && kvm_ioctl(vcpu_fd, KVM_SET_MSRS, number) != 1) {
         return kvm_set_error(error, "cannot set a vCPU's number (hv-vpindex)");
     }
     return TRUE;

@@ -8,7 +8,7 @@ noinst_PROGRAMS += tests/fuzz/fuzz_net_tx tests/fuzz/fuzz_qcow2
 endif
 if HAVE_CHECK
 if ENABLE_HOST_VMM
-noinst_PROGRAMS += tests/fuzz/fuzz_virtqueue
+noinst_PROGRAMS += tests/fuzz/fuzz_legacy tests/fuzz/fuzz_qmp tests/fuzz/fuzz_virtqueue
 endif
 endif
 if ENABLE_GUEST_AGENT
@@ -38,6 +38,12 @@ tests_fuzz_fuzz_net_tx_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_L
 tests_fuzz_fuzz_qcow2_SOURCES = tests/fuzz/fuzz_qcow2.c tests/unit/qcow2-play.c tests/unit/qcow2-play.h $(qcow2_image)
 tests_fuzz_fuzz_qcow2_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_qcow2_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
+tests_fuzz_fuzz_legacy_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_legacy_LDADD = $(device_test_libs)
+# What it opens is not there: an input may name any file of the machine that it runs on.
+tests_fuzz_fuzz_qmp_SOURCES = tests/fuzz/fuzz_qmp.c $(fake_machine)
+tests_fuzz_fuzz_qmp_LDFLAGS = $(fuzz_ldflags) -Wl,--wrap=open -Wl,--wrap=socket -Wl,--wrap=stat
+tests_fuzz_fuzz_qmp_LDADD = $(device_test_libs)
 tests_fuzz_fuzz_virtqueue_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_virtqueue_LDADD = $(device_test_libs)
 tests_fuzz_fuzz_signatures_SOURCES = tests/fuzz/fuzz_signatures.c virt-what/cpuid.c virt-what/evidence.c \

@@ -101,6 +101,8 @@ tests_unit_test_agent_mounts_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_power_SOURCES = tests/unit/test_agent_power.c $(fake_root)
 tests_unit_test_agent_power_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_power_LDADD = $(AGENT_TEST_LIBS)
+fake_machine = tests/unit/fake-machine.c tests/unit/fake-machine.h
+tests_unit_test_qmp_server_SOURCES = tests/unit/test_qmp_server.c $(fake_machine)
 tests_unit_test_qmp_server_LDADD = $(vmm_test_libs)
 
 # lib/domain

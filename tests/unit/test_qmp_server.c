@@ -12,153 +12,7 @@
 
 #include "host-vmm/qmp/server.h"
 #include "tests/check-run.h"
-
-/* ---- the machine ---- */
-
-#define POSSIBLE 4u
-
-struct Machine {
-    MachineConfig config;
-    MachineState state;
-    Numa numa; /* no nodes */
-    Actions actions;
-    guint nmis;
-    MachineEventFunc event;
-    gpointer event_data;
-    guint resets, powerdowns, quits;
-    DeviceEnv env;
-    const char *ids[POSSIBLE]; /* of plugged vCPUs */
-    int asked_back;            /* the last one that was, or -1 */
-};
-
-const char *machine_state_name(MachineState state)
-{
-    static const char *const names[] = {"prelaunch", "running",  "paused",         "io-error",
-                                        "shutdown",  "watchdog", "guest-panicked", "internal-error"};
-
-    return names[state];
-}
-
-const MachineConfig *machine_config(const Machine *machine)
-{
-    return &machine->config;
-}
-
-const Numa *machine_numa(const Machine *machine)
-{
-    return &machine->numa;
-}
-
-MachineState machine_state(const Machine *machine)
-{
-    return machine->state;
-}
-
-static void emit(Machine *machine, const char *name)
-{
-    if (machine->event != NULL) {
-        machine->event(name, NULL, machine->event_data);
-    }
-}
-
-gboolean machine_resume(Machine *machine, GError **error)
-{
-    if (machine->state == MACHINE_INTERNAL_ERROR) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "Resetting the Virtual Machine is required");
-        return FALSE;
-    }
-    machine->state = MACHINE_RUNNING;
-    emit(machine, "RESUME");
-    return TRUE;
-}
-
-void machine_pause(Machine *machine)
-{
-    machine->state = MACHINE_PAUSED;
-    emit(machine, "STOP");
-}
-
-void machine_reset(Machine *machine)
-{
-    machine->resets++;
-}
-
-void machine_powerdown(Machine *machine)
-{
-    machine->powerdowns++;
-}
-
-void machine_quit(Machine *machine, const char *reason)
-{
-    machine->quits++;
-    emit(machine, "SHUTDOWN");
-}
-
-guint machine_possible_vcpus(const Machine *machine)
-{
-    return POSSIBLE;
-}
-
-MachineVcpu machine_vcpu(const Machine *machine, guint index)
-{
-    return (MachineVcpu){.present = index < machine->config.vcpus || machine->ids[index] != NULL,
-                         .thread_id = 100 + (int)index,
-                         .id = machine->ids[index]};
-}
-
-gboolean machine_plug_vcpu(Machine *machine, guint index, const char *id, GError **error)
-{
-    if (machine_vcpu(machine, index).present) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS, "vCPU %u is there already", index);
-        return FALSE;
-    }
-    machine->ids[index] = g_intern_string(id);
-    return TRUE;
-}
-
-gboolean machine_unplug_vcpu(Machine *machine, guint index, GError **error)
-{
-    machine->asked_back = (int)index;
-    return TRUE;
-}
-
-const KvmStats *machine_vm_stats(Machine *machine, GError **error)
-{
-    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "KVM: it has no statistics");
-    return NULL;
-}
-
-const KvmStats *machine_vcpu_stats(Machine *machine, guint index, GError **error)
-{
-    return machine_vm_stats(machine, error);
-}
-
-const Actions *machine_actions(const Machine *machine)
-{
-    return &machine->actions;
-}
-
-void machine_set_actions(Machine *machine, const Actions *actions)
-{
-    machine->actions = *actions;
-}
-
-gboolean machine_inject_nmi(Machine *machine, GError **error)
-{
-    machine->nmis++;
-    return TRUE;
-}
-
-DeviceEnv *machine_device_env(Machine *machine)
-{
-    return &machine->env;
-}
-
-void machine_set_event_func(Machine *machine, MachineEventFunc func, gpointer user_data)
-{
-    machine->event = func;
-    machine->event_data = user_data;
-}
+#include "tests/unit/fake-machine.h"
 
 /* ---- fixture ---- */
 
@@ -371,7 +225,7 @@ START_TEST (deaf_client_is_dropped) {
     /* 16 MiB of events of 80 bytes or so; the other one reads from time to time. */
     for (guint i = 0; i < 400; i++) {
         for (guint j = 0; j < 1000; j++) {
-            emit(&machine, "STOP");
+            fake_machine_emit(&machine, "STOP");
             events++;
             while (g_main_context_iteration(NULL, FALSE) ||
                    recv(other, buffer, sizeof(buffer), MSG_DONTWAIT) > 0) {
@@ -401,7 +255,7 @@ START_TEST (last_words) {
 
     negotiate(fd);
     for (guint i = 0; i < 20000; i++) {
-        emit(&machine, "STOP");
+        fake_machine_emit(&machine, "STOP");
     }
     /* More than a socket holds: flushing gives up in time when nobody reads. */
     qmp_server_flush(server, 50);
@@ -431,9 +285,9 @@ START_TEST (clients_vanish) {
         put(fd, "{\"execute\": \"qmp_capabilities\"}{\"execute\": \"qu");
         if (i % 2 > 0) {
             close(fd);
-            emit(&machine, "STOP");
+            fake_machine_emit(&machine, "STOP");
         } else {
-            emit(&machine, "STOP");
+            fake_machine_emit(&machine, "STOP");
             close(fd);
         }
     }
@@ -457,7 +311,7 @@ START_TEST (stream) {
     ck_assert(add_monitor("chardev=c,mode=control", NULL));
     fd = accept(listener, NULL, NULL);
     negotiate(fd);
-    emit(&machine, "STOP");
+    fake_machine_emit(&machine, "STOP");
     first = take(fd);
     ck_assert_ptr_nonnull(strstr(first, "STOP"));
     put(fd, "{\"execute\": \"query-stat");
@@ -469,7 +323,7 @@ START_TEST (stream) {
     fd = accept(listener, NULL, NULL);
     second = take(fd);
     ck_assert(g_str_has_prefix(second, "{\"QMP\": "));
-    emit(&machine, "STOP");
+    fake_machine_emit(&machine, "STOP");
     asked(fd, "{'execute': 'query-status'}", "Expecting capabilities negotiation");
     asked(fd, "{'execute': 'qmp_capabilities'}", "{\"return\": {}}");
     asked(fd, "{'execute': 'query-status'}", "\"paused\"");
