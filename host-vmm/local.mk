@@ -19,6 +19,7 @@ host_vmm_libhostvmm_a_SOURCES = \
 	host-vmm/pidfile.c host-vmm/pidfile.h \
 	host-vmm/device.c host-vmm/device.h \
 	host-vmm/notifier.c host-vmm/notifier.h \
+	host-vmm/trim.c host-vmm/trim.h \
 	host-vmm/object.c host-vmm/object.h
 include host-vmm/confine/local.mk
 include host-vmm/kvm/local.mk

@@ -15,6 +15,7 @@
 #include "host-vmm/machine.h"
 #include "host-vmm/pidfile.h"
 #include "host-vmm/qmp/server.h"
+#include "host-vmm/trim.h"
 #include "lib/log.h"
 
 #define FLUSH_MS 1000 /* for monitors' last words */
@@ -120,6 +121,7 @@ static gboolean build(Program *program, GError **error)
             return FALSE;
         }
     }
+    trim_after_start();
     return config->start_paused || machine_resume(program->machine, error);
 }
 
