@@ -1,12 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host-vmm/confine/confine.h"
 
+#include <malloc.h>
+#include <time.h>
+
 #include "host-vmm/confine/privileges.h"
+
+#define MOST_ARENAS 4 /* allocators that threads share; the C library would have eight a CPU */
 
 struct Confine {
     const ConfineConfig *config;
     Filter *filters[CONFINE_KINDS]; /* NULL: none to be had */
 };
+
+/* Has the libraries open now what they open when something is asked for the first time: time zones
+ * (gmtime_r() too), conversions (g_strerror() in the C locale), the number of CPUs (malloc() in a new
+ * thread). */
+static void prepare_libraries(void)
+{
+    tzset();
+    g_autofree char *text = g_locale_to_utf8("-", -1, NULL, NULL, NULL);
+    mallopt(M_ARENA_MAX, MOST_ARENAS);
+}
 
 Confine *confine_new(const ConfineConfig *config, GError **error)
 {
@@ -15,6 +30,7 @@ Confine *confine_new(const ConfineConfig *config, GError **error)
     if (config->off) {
         return g_steal_pointer(&confine);
     }
+    prepare_libraries();
     if (!privileges_stop_gaining(error)) {
         return NULL;
     }
@@ -51,6 +67,9 @@ void confine_free(Confine *confine)
 gboolean confine_give_up_rights(const Confine *confine, GError **error)
 {
     const ConfineConfig *config = confine->config;
+    if (!config->off) {
+        privileges_drop_bounds();
+    }
     return (!config->user || privileges_set_user(config->user, error)) &&
            (config->off || privileges_drop_capabilities(error));
 }

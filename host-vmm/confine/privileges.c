@@ -67,15 +67,18 @@ gboolean privileges_stop_gaining(GError **error)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 || fail("cannot set no_new_privs", error);
 }
 
+void privileges_drop_bounds(void)
+{
+    for (unsigned long capability = 0; capability <= LAST_CAPABILITY; capability++) {
+        (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    }
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
 gboolean privileges_drop_capabilities(GError **error)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
     memset(none, 0, sizeof(none));
-    /* Needs a capability itself; without any there is nothing that an exec could give after no_new_privs. */
-    for (unsigned long capability = 0; capability <= LAST_CAPABILITY; capability++) {
-        (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
-    }
-    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     return syscall(SYS_capset, &header, none) == 0 || fail("cannot drop capabilities", error);
 }

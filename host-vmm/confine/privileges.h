@@ -11,5 +11,8 @@
 gboolean privileges_set_user(const char *user, GError **error);
 /* From now on no exec gives more rights. Inherited by threads made later. */
 gboolean privileges_stop_gaining(GError **error);
-/* Takes all capabilities of the calling thread, also those that an exec could give. */
+/* Takes what an exec could give the calling thread, and those that it makes. Needs a capability; who has none
+ * needs nothing taken. */
+void privileges_drop_bounds(void);
+/* Takes all capabilities of the calling thread, and of those that it makes. */
 gboolean privileges_drop_capabilities(GError **error);

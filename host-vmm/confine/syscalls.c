@@ -127,6 +127,8 @@ const SyscallRow SYSCALL_ROWS[] = {
     {ALL, UNLESS_NOTHING, RULE_NONE,
      "set_robust_list rseq sched_getaffinity sched_getattr sched_setattr set_tid_address exit exit_group",
      NULL, NULL, "threads begin and end"},
+    {ALL, UNLESS_NOTHING, RULE_NONE, "seccomp capset", NULL, NULL,
+     "a new thread has its maker's list and takes its own as well; neither gives anything"},
     {ALL, UNLESS_NOTHING, RULE_THREAD_NAME, "prctl", NULL, NULL, "threads have names"},
     {ALL, UNLESS_NOTHING, RULE_NONE,
      "rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall getpid gettid", NULL, NULL,

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host-vmm/confine/confine.h"
@@ -43,6 +44,15 @@ static gpointer nothing(gpointer data)
     return NULL;
 }
 
+/* A thread of a confined one takes a list of its own besides. */
+static gpointer be_worker(gpointer data)
+{
+    confine_thread(((Play *)data)->confine, CONFINE_IO);
+    g_autofree char *memory = g_malloc(1 << 20);
+    memset(memory, 1, 1 << 20);
+    return NULL;
+}
+
 static gpointer play(gpointer data)
 {
     Play *self = data;
@@ -58,6 +68,12 @@ static gpointer play(gpointer data)
         g_thread_join(g_thread_new("another", nothing, NULL));
         pthread_setname_np(pthread_self(), "renamed");
         g_usleep(1000);
+        time_t now = time(NULL);
+        struct tm parts;
+        gmtime_r(&now, &parts);
+        localtime_r(&now, &parts);
+        ck_assert_ptr_nonnull(g_strerror(ENOSPC));
+        g_thread_join(g_thread_new("worker", be_worker, self));
     }
     return NULL;
 }
@@ -145,7 +161,6 @@ START_TEST (what_is_not_on_the_list_stops_the_process) {
         {"kill", SYS_kill, {1, 0}},
         {"tgkill", SYS_tgkill, {1, 1, 0}},
         {"setuid", SYS_setuid, {0}},
-        {"capset", SYS_capset, {0, 0}},
         {"mount", SYS_mount, {0, 0, 0, 0, 0}},
         {"bpf", SYS_bpf, {0, 0, 0}},
         {"unlink", SYS_unlink, {(long)"/nonexistent"}},
