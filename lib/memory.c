@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/memory.h"
 
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -77,4 +81,25 @@ void memory_give_back_later(void)
     }
     ((GiveBack *)source)->heap_done = FALSE;
     g_source_set_ready_time(source, g_get_monotonic_time() + HEAP_DELAY_US);
+}
+
+void memory_drop_code(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[4352];
+
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+        unsigned long begin, end, inode;
+        char flags[5];
+
+        /* Code is never written to, so that nothing is lost; what the linker relocates lies in other
+         * mappings. */
+        if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &begin, &end, flags, &inode) == 4 && inode != 0 &&
+            strcmp(flags, "r-xp") == 0) {
+            madvise((void *)begin, end - begin, MADV_DONTNEED);
+        }
+    }
+    if (maps != NULL) {
+        fclose(maps);
+    }
 }

@@ -18,3 +18,7 @@ void memory_give_back(void);
 /* Arranges for the heap to be trimmed when things have been quiet for a second, and GLib's caches a little
  * later (GLib before 2.76 keeps freed slices for 15 s). From the thread's default main context; cheap. */
 void memory_give_back_later(void);
+
+/* Takes code out of this process's resident memory: what only starting and connecting needed. It stays in the
+ * page cache, and what is run comes back by itself. For daemons that wait for hours. */
+void memory_drop_code(void);

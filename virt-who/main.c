@@ -27,6 +27,7 @@
 
 #define STRICT_STATUS 3
 #define FILES_MS      500 /* status files are written at most so often */
+#define QUIET_S       10  /* after the last thing that happened, memory is given back */
 
 typedef struct Program {
     Options options;
@@ -37,7 +38,7 @@ typedef struct Program {
     GMainLoop *loop;
     int status;
     int pid_fd;
-    guint files_timer;
+    guint files_timer, quiet_timer;
 } Program;
 
 /* ---- messages ---- */
@@ -186,6 +187,16 @@ static gboolean write_files(gpointer user_data)
     return G_SOURCE_REMOVE;
 }
 
+static gboolean on_quiet(gpointer user_data)
+{
+    Program *program = user_data;
+
+    program->quiet_timer = 0;
+    memory_give_back();
+    memory_drop_code();
+    return G_SOURCE_REMOVE;
+}
+
 static void on_changed(Engine *engine, gpointer user_data)
 {
     Program *program = user_data;
@@ -194,7 +205,10 @@ static void on_changed(Engine *engine, gpointer user_data)
         (program->set->settings.status_file != NULL || program->set->settings.metrics_file != NULL)) {
         program->files_timer = g_timeout_add(FILES_MS, write_files, program);
     }
-    memory_give_back_later();
+    if (program->quiet_timer != 0) {
+        g_source_remove(program->quiet_timer);
+    }
+    program->quiet_timer = g_timeout_add_seconds(QUIET_S, on_quiet, program);
 }
 
 /* ---- runs that end ---- */
@@ -401,6 +415,9 @@ static int run(Program *program)
     g_main_loop_run(program->loop);
     if (program->files_timer != 0) {
         g_source_remove(program->files_timer);
+    }
+    if (program->quiet_timer != 0) {
+        g_source_remove(program->quiet_timer);
     }
     if (daemon) {
         state_save(program->state);

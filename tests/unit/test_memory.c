@@ -83,6 +83,18 @@ START_TEST (given_back_later) {
 }
 END_TEST
 
+/* What runs goes on as if nothing had been. */
+START_TEST (code_dropped) {
+    for (guint i = 0; i < 3; i++) {
+        g_autofree char *before = g_strdup_printf("%u %s", i, g_get_user_name());
+
+        memory_drop_code();
+        g_autofree char *after = g_strdup_printf("%u %s", i, g_get_user_name());
+        ck_assert_str_eq(before, after);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("memory");
@@ -91,6 +103,7 @@ int main(void)
     tcase_set_timeout(all, 30);
     tcase_add_test(all, given_back_now);
     tcase_add_test(all, given_back_later);
+    tcase_add_test(all, code_dropped);
     suite_add_tcase(suite, all);
     return check_run(suite);
 }
