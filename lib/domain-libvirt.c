@@ -400,24 +400,41 @@ static void free_handle(gpointer handle)
     virDomainFree(handle);
 }
 
-static const DomainBlocking blocking = {refresh, ask_detail, act, new_uri, free_connection};
-
-DomainSource *domain_source_new_libvirt_login(const char *uri, DomainSourceFlags flags, const char *user,
-                                              const char *password, GError **error)
+/* Strings are copied. */
+static Connection *new_connection(DomainWorker *worker, const char *uri, const char *user,
+                                  const char *password, gboolean writable)
 {
     Connection *self = g_new0(Connection, 1);
-    DomainSource *source = domain_worker_new(&blocking, uri != NULL ? uri : "libvirt", &self->worker);
 
-    domain_worker_ref(self->worker);
+    self->worker = domain_worker_ref(worker);
     self->uri = g_strdup(uri);
     self->user = g_strdup(user);
     self->password = g_strdup(password);
-    self->writable = (flags & DOMAIN_SOURCE_WRITABLE) != 0;
+    self->writable = writable;
     self->lifecycle_callback = -1;
     self->devices = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)domain_xml_free);
     self->last = g_ptr_array_new_with_free_func((GDestroyNotify)domain_unref);
     self->handles = g_ptr_array_new_with_free_func(free_handle);
     self->hint = domain_fields_hint_new();
-    domain_worker_set_self(self->worker, self);
+    return self;
+}
+
+static gpointer renew(gpointer data, DomainWorker *worker)
+{
+    const Connection *self = data;
+
+    return new_connection(worker, self->uri, self->user, self->password, self->writable);
+}
+
+static const DomainBlocking blocking = {refresh, ask_detail, act, new_uri, free_connection, renew};
+
+DomainSource *domain_source_new_libvirt_login(const char *uri, DomainSourceFlags flags, const char *user,
+                                              const char *password, GError **error)
+{
+    DomainWorker *worker;
+    DomainSource *source = domain_worker_new(&blocking, uri != NULL ? uri : "libvirt", &worker);
+
+    domain_worker_set_self(
+        worker, new_connection(worker, uri, user, password, (flags & DOMAIN_SOURCE_WRITABLE) != 0));
     return source;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/domain-worker.h"
 
-#define CLOSE_US G_USEC_PER_SEC /* how long closing waits for the thread to end */
+#define CLOSE_US G_USEC_PER_SEC        /* how long closing waits for the thread to end */
+#define RENEW_US (60 * G_USEC_PER_SEC) /* between two that are given up */
 
 typedef struct WorkerSource WorkerSource;
 
@@ -10,6 +11,7 @@ struct DomainWorker {
     guint changes; /* atomic */
     const DomainBlocking *blocking;
     gpointer self;
+    gboolean worked; /* a refresh has succeeded; the main thread's */
     GAsyncQueue *jobs;
     GMainContext *context;
     WorkerSource *source; /* the main thread's; NULL once it is freed */
@@ -21,6 +23,7 @@ struct DomainWorker {
 struct WorkerSource {
     DomainSource base;
     DomainWorker *worker;
+    gint64 renewed_at;
     GPtrArray *pending;   /* of Job: not come back yet */
     DomainSnapshot *late; /* one that came after its time */
 };
@@ -176,6 +179,7 @@ static gboolean on_done(gpointer data)
         g_free(source->base.uri);
         source->base.uri = g_steal_pointer(&job->uri);
     }
+    job->worker->worked |= job->kind == JOB_REFRESH && job->result != NULL;
     job_ref(job);
     g_ptr_array_remove_fast(source->pending, job);
     if (job->task != NULL) {
@@ -248,20 +252,94 @@ static Job *new_job(WorkerSource *source, JobKind kind)
     return job;
 }
 
-/* task: taken; job: taken. */
-static void submit(WorkerSource *source, Job *job, guint timeout_ms, GTask *task)
+static DomainWorker *start_worker(WorkerSource *source, const DomainBlocking *blocking)
+{
+    DomainWorker *worker = g_new0(DomainWorker, 1);
+
+    g_atomic_ref_count_init(&worker->references);
+    g_mutex_init(&worker->lock);
+    g_cond_init(&worker->ending);
+    worker->blocking = blocking;
+    worker->jobs = g_async_queue_new_full(job_unref);
+    worker->context = g_main_context_ref_thread_default();
+    worker->source = source;
+    g_thread_unref(g_thread_new(source->base.label, work, domain_worker_ref(worker)));
+    return worker;
+}
+
+/* Ends what waits for the worker and lets it go: it closes when its call comes back, if ever. */
+static void leave_worker(WorkerSource *source, GQuark domain, int code, const char *why)
+{
+    DomainWorker *worker = g_steal_pointer(&source->worker);
+    Job *quit = g_new0(Job, 1);
+
+    worker->source = NULL;
+    for (guint i = 0; i < source->pending->len; i++) {
+        Job *job = source->pending->pdata[i];
+
+        if (job->task != NULL) {
+            g_autoptr(GTask) task = g_steal_pointer(&job->task);
+
+            stop_timer(job);
+            g_task_return_new_error(task, domain, code, "%s", why);
+        }
+    }
+    g_ptr_array_set_size(source->pending, 0);
+    g_atomic_ref_count_init(&quit->references);
+    quit->kind = JOB_QUIT;
+    quit->worker = worker; /* takes our reference */
+    g_async_queue_push(worker->jobs, quit);
+}
+
+/* A call that never comes back, on a connection that has worked: one guest of many may be stuck, and hold up
+ * the rest. A new connection is told of the others. */
+static gboolean renew(WorkerSource *source)
+{
+    gint64 now = g_get_monotonic_time();
+    DomainWorker *old = source->worker;
+    gpointer self;
+
+    if (old->blocking->renew == NULL || !old->worked ||
+        (source->renewed_at != 0 && now - source->renewed_at < RENEW_US)) {
+        return FALSE;
+    }
+    source->renewed_at = now;
+    domain_worker_ref(old);
+    leave_worker(source, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_TIMEOUT, "its connection is stuck");
+    source->worker = start_worker(source, old->blocking);
+    self = old->blocking->renew(old->self, source->worker);
+    domain_worker_set_self(source->worker, self);
+    domain_worker_unref(old);
+    return TRUE;
+}
+
+static gint64 overdue_since(WorkerSource *source)
 {
     for (guint i = 0; i < source->pending->len; i++) {
         const Job *earlier = source->pending->pdata[i];
 
         if (earlier->task == NULL) {
-            g_task_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_BUSY,
-                                    "no answer for %.0f s",
-                                    (double)(g_get_monotonic_time() - earlier->begun) / G_USEC_PER_SEC);
-            g_object_unref(task);
-            job_unref(job);
-            return;
+            return earlier->begun;
         }
+    }
+    return 0;
+}
+
+/* task: taken; job: taken. */
+static void submit(WorkerSource *source, Job *job, guint timeout_ms, GTask *task)
+{
+    gint64 since = overdue_since(source);
+
+    if (since != 0 && !renew(source)) {
+        g_task_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_BUSY, "no answer for %.0f s",
+                                (double)(g_get_monotonic_time() - since) / G_USEC_PER_SEC);
+        g_object_unref(task);
+        job_unref(job);
+        return;
+    }
+    if (job->worker != source->worker) { /* it was made for the one that was given up */
+        domain_worker_unref(job->worker);
+        job->worker = domain_worker_ref(source->worker);
     }
     job->task = task;
     job->timer = g_timeout_source_new(timeout_ms);
@@ -326,23 +404,13 @@ static void wait_for_end(DomainWorker *worker)
 static void source_free(DomainSource *base)
 {
     WorkerSource *source = (WorkerSource *)base;
+    DomainWorker *worker = domain_worker_ref(source->worker);
 
-    source->worker->source = NULL;
-    for (guint i = 0; i < source->pending->len; i++) {
-        Job *job = source->pending->pdata[i];
-
-        if (job->task != NULL) {
-            g_autoptr(GTask) task = g_steal_pointer(&job->task);
-
-            stop_timer(job);
-            g_task_return_new_error(task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "the source was closed");
-        }
-    }
+    leave_worker(source, G_IO_ERROR, G_IO_ERROR_CANCELLED, "the source was closed");
     g_ptr_array_unref(source->pending);
     g_clear_pointer(&source->late, domain_snapshot_unref);
-    g_async_queue_push(source->worker->jobs, new_job(source, JOB_QUIT));
-    wait_for_end(source->worker);
-    domain_worker_unref(source->worker);
+    wait_for_end(worker);
+    domain_worker_unref(worker);
     g_free(source);
 }
 
@@ -351,20 +419,10 @@ static const DomainSourceClass class = {source_refresh, source_detail, source_ac
 DomainSource *domain_worker_new(const DomainBlocking *blocking, const char *label, DomainWorker **result)
 {
     WorkerSource *source = g_new0(WorkerSource, 1);
-    DomainWorker *worker = g_new0(DomainWorker, 1);
 
-    g_atomic_ref_count_init(&worker->references);
-    g_mutex_init(&worker->lock);
-    g_cond_init(&worker->ending);
-    worker->blocking = blocking;
-    worker->jobs = g_async_queue_new_full(job_unref);
-    worker->context = g_main_context_ref_thread_default();
-    worker->source = source;
     source->base.class = &class;
     source->base.label = g_strdup(label);
-    source->worker = worker;
     source->pending = g_ptr_array_new_with_free_func(job_unref);
-    g_thread_unref(g_thread_new(label, work, domain_worker_ref(worker)));
-    *result = worker;
+    source->worker = *result = start_worker(source, blocking);
     return &source->base;
 }

@@ -18,7 +18,7 @@ typedef struct DomainJob {
     guint64 value;
 } DomainJob;
 
-/* All are called from the worker's thread only, free last. */
+/* All but renew are called from the worker's thread only, free last. */
 typedef struct DomainBlocking {
     DomainSnapshot *(*refresh)(gpointer self, const DomainJob *job, GError **error);
     DomainDetail *(*detail)(gpointer self, const DomainJob *job, GError **error);
@@ -26,6 +26,10 @@ typedef struct DomainBlocking {
     /* Owned; NULL: has not changed. Becomes domain_source_uri(). */
     char *(*new_uri)(gpointer self);
     void (*free)(gpointer self);
+    /* Another one that has the same to do, with a connection of its own, while this one is in a call that
+     * does not come back: only what never changes may be read of it. From the source's thread. NULL: not
+     * possible. */
+    gpointer (*renew)(gpointer self, DomainWorker *worker);
 } DomainBlocking;
 
 /* For the implementation, that emits events with it. self is to be set before the first refresh. */

@@ -24,7 +24,13 @@
 #include "virt-top/options.h"
 #include "virt-top/ui.h"
 
-enum { FIRST_WAIT_MS = 10000, MAX_WAIT_MS = 1500, TIMEOUT_MS = 30000, EVENT_PAUSE_MS = 250 };
+enum {
+    FIRST_WAIT_MS = 10000,
+    MAX_WAIT_MS = 1500,
+    MIN_TIMEOUT_MS = 3000,
+    MAX_TIMEOUT_MS = 30000,
+    EVENT_PAUSE_MS = 250
+};
 
 typedef struct Program {
     Options options;
@@ -60,7 +66,9 @@ static void begin_round(Program *program)
         g_source_remove(program->timer);
         program->timer = 0;
     }
-    fleet_round(program->fleet, wait, TIMEOUT_MS);
+    /* A connection that is slower than ten delays is stuck. */
+    fleet_round(program->fleet, wait,
+                (guint)CLAMP(program->options.delay * 10000, MIN_TIMEOUT_MS, MAX_TIMEOUT_MS));
 }
 
 static gboolean on_timer(gpointer user_data)
