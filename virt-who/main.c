@@ -400,10 +400,12 @@ static int run(Program *program)
     program->loop = g_main_loop_new(NULL, FALSE);
     g_unix_signal_add(SIGTERM, on_terminate, program);
     g_unix_signal_add(SIGINT, on_terminate, program);
+    if (daemon) {
+        g_unix_signal_add(SIGHUP, on_hangup, program);
+    }
     g_info("Using reporter_id='%s'", settings->reporter_id);
     start_engine(program, FALSE);
     if (daemon) {
-        g_unix_signal_add(SIGHUP, on_hangup, program);
         if (watchdog > 0) {
             g_timeout_add(watchdog, on_watchdog, program);
         }
