@@ -8,7 +8,7 @@
 #include "host-vmm/hw/uart16550.h"
 #include "host-vmm/hw/vmgenid.h"
 #include "host-vmm/kvm/interrupts.h"
-#include "host-vmm/kvm/probe.h"
+#include "host-vmm/kvm/probe-cache.h"
 #include "host-vmm/machine-private.h"
 
 #define PORT_LIMIT       0xffff
@@ -591,7 +591,7 @@ static gboolean build(Machine *machine, GError **error)
     if (!create_objects(machine, error) || !create_memory(machine, error)) {
         return FALSE;
     }
-    if (config->probe && !probe_kvm(NULL, error)) {
+    if (config->probe && !probe_kvm_once(error)) {
         return FALSE;
     }
     machine->kvm = kvm_new(error);

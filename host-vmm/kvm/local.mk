@@ -18,6 +18,8 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/kvm/cpuid.h \
 	host-vmm/kvm/interrupts.c \
 	host-vmm/kvm/interrupts.h \
+	host-vmm/kvm/probe-cache.c \
+	host-vmm/kvm/probe-cache.h \
 	host-vmm/kvm/probe.c \
 	host-vmm/kvm/probe-guest.S \
 	host-vmm/kvm/probe-guest.h \
