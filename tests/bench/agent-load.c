@@ -34,7 +34,7 @@ typedef struct Agent {
     GByteArray *reply; /* the last one, whole; a zero byte follows */
 } Agent;
 
-static void fail(const char *what)
+static void G_GNUC_NORETURN fail(const char *what)
 {
     fprintf(stderr, "agent-load: %s: %s\n", what, g_strerror(errno));
     exit(1);
