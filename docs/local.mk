@@ -3,6 +3,7 @@ EXTRA_DIST += docs/architecture.md
 EXTRA_DIST += docs/cpu-and-memory.md
 EXTRA_DIST += docs/devices.md
 EXTRA_DIST += docs/guest-agent-protocol.md
+EXTRA_DIST += docs/performance.md
 EXTRA_DIST += docs/security.md
 EXTRA_DIST += docs/statistics.md
 EXTRA_DIST += docs/policy.md
