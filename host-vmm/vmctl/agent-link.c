@@ -85,7 +85,7 @@ JsonNode *agent_link_call(AgentLink *link, const char *command, JsonObject *argu
     return agent_client_call_finish(result, error);
 }
 
-gboolean agent_link_has(AgentLink *link, const char *command, gint64 deadline)
+JsonObject *agent_link_command(AgentLink *link, const char *command, gint64 deadline)
 {
     JsonNode *commands;
     JsonObject *row;
@@ -95,8 +95,15 @@ gboolean agent_link_has(AgentLink *link, const char *command, gint64 deadline)
     commands = object_array(reply_as_object(link->info), "supported_commands");
     for (guint i = 0; (row = reply_object(commands, i)) != NULL; i++)
         if (strcmp(object_string(row, "name", ""), command) == 0)
-            return object_bool(row, "enabled", TRUE);
-    return FALSE;
+            return row;
+    return NULL;
+}
+
+gboolean agent_link_has(AgentLink *link, const char *command, gint64 deadline)
+{
+    JsonObject *row = agent_link_command(link, command, deadline);
+
+    return row != NULL && object_bool(row, "enabled", TRUE);
 }
 
 gsize agent_link_chunk(const AgentLink *link)

@@ -31,7 +31,10 @@ JsonNode *agent_link_call(AgentLink *link, const char *command, JsonObject *argu
 /* What ends calls early from now on, with G_IO_ERROR_CANCELLED; NULL: nothing, for what has to be put in
  * order in the guest. */
 void agent_link_set_cancellable(AgentLink *link, GCancellable *cancellable);
-/* Whether the agent has the command, enabled. FALSE also if it does not answer. Asks it once. */
+/* What guest-info says of a command (borrowed); NULL if it is not there, or the agent does not answer. Asks
+ * once. */
+JsonObject *agent_link_command(AgentLink *link, const char *command, gint64 deadline);
+/* Whether the agent has the command, enabled. */
 gboolean agent_link_has(AgentLink *link, const char *command, gint64 deadline);
 /* How many bytes one request can carry as base64. */
 gsize agent_link_chunk(const AgentLink *link);

@@ -19,28 +19,13 @@ static const char *const TEXTS[] = {"path", "mode", "username", "password", "inp
 static const char *const LISTS[] = {"arg", "env", "keys", "mountpoints", NULL};
 static const ArgumentTypes TYPES = {.texts = TEXTS, .lists = LISTS};
 
-/* guest-info's row of a command, or NULL. */
-static JsonObject *find_command(JsonNode *info, const char *name)
-{
-    JsonNode *commands = object_array(reply_as_object(info), "supported_commands");
-    JsonObject *row;
-
-    for (guint i = 0; (row = reply_object(commands, i)) != NULL; i++)
-        if (strcmp(object_string(row, "name", ""), name) == 0)
-            return row;
-    return NULL;
-}
-
 /* guest-shutdown and the like say nothing when they succeed. Which commands are of that kind the agent itself
  * tells. */
 static gboolean answers_success(AgentLink *link, const char *command, gint64 deadline)
 {
-    g_autoptr(JsonNode) info = NULL;
-
     if (!g_str_has_prefix(command, "guest-shutdown") && !g_str_has_prefix(command, "guest-suspend"))
         return TRUE; /* the only ones that there are or have been: spare the others a question */
-    info = agent_link_call(link, "guest-info", NULL, deadline, NULL);
-    return object_bool(find_command(info, command), "success-response", TRUE);
+    return object_bool(agent_link_command(link, command, deadline), "success-response", TRUE);
 }
 
 static int call(const AgentTarget *target, const char *command, JsonObject *arguments, gint64 deadline)
