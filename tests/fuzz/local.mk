@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# libFuzzer targets: configure --enable-fuzzers CC=clang, then tests/fuzz/run. A target is fuzz_<name>.c with its
+# libFuzzer targets: configure --enable-fuzzers CC=clang, then make fuzzers and tests/fuzz/run. A target is fuzz_<name>.c with its
 # seeds in corpus/<name>/.
 if ENABLE_FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_command tests/fuzz/fuzz_jsonstream
@@ -53,3 +53,8 @@ tests_fuzz_fuzz_signatures_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_who_ini_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_who_ini_LDADD = $(WHO_LIBS)
 EXTRA_DIST += tests/fuzz/run tests/fuzz/json.dict tests/fuzz/corpus
+
+if ENABLE_FUZZERS
+.PHONY: fuzzers
+fuzzers: $(filter tests/fuzz/%,$(noinst_PROGRAMS))
+endif
