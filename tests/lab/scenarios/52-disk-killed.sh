@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 1500
+# limit: 300
 # A guest writes to a raw and a qcow2 disk, and its monitor is killed: qemu-img finds no error, and what the guest had flushed
 # is there. ROUNDS says how often.
 command -v qemu-img >/dev/null || skip "there is no qemu-img (package qemu-utils)"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 600
+# limit: 300
 # A chain of images that qemu-img made is read and written by a guest, then read back by qemu-img; and random requests of all
 # kinds through virtio-blk and virtio-scsi, each answer compared with what it must be. ROUNDS: times 300 of these.
 command -v qemu-img >/dev/null || skip "there is no qemu-img (package qemu-utils)"
