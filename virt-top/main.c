@@ -66,9 +66,11 @@ static void begin_round(Program *program)
         g_source_remove(program->timer);
         program->timer = 0;
     }
-    /* A connection that is slower than ten delays is stuck. */
+    /* A connection that is slower than ten delays is stuck; to connect may take longer. */
     fleet_round(program->fleet, wait,
-                (guint)CLAMP(program->options.delay * 10000, MIN_TIMEOUT_MS, MAX_TIMEOUT_MS));
+                program->rounds == 0
+                    ? MAX_TIMEOUT_MS
+                    : (guint)CLAMP(program->options.delay * 10000, MIN_TIMEOUT_MS, MAX_TIMEOUT_MS));
 }
 
 static gboolean on_timer(gpointer user_data)
