@@ -6,7 +6,8 @@
 #include "host-vmm/hw/i8042.h"
 
 /* The keyboard controller's command port, where there is no controller: its reset line is the way that every
- * kernel tries when all else has failed. Reads find no device. */
+ * kernel tries when all else has failed. Its status says that it is idle: kernels wait for that before they pull
+ * the line, reading it 65,536 times if they must. */
 #define KBC_RESET 0xfe
 
 struct Pc {
@@ -22,7 +23,7 @@ struct Pc {
 
 static guint64 kbc_read(gpointer device, guint64 offset, guint size)
 {
-    return 0xff;
+    return 0;
 }
 
 static void kbc_write(gpointer device, guint64 offset, guint size, guint64 value)

@@ -80,7 +80,7 @@ wait_for() {
 # A guest NAME has its sockets in $VIRT_SUITE_RUNTIME_DIR/NAME (where vmctl finds them): qmp.sock, agent.sock, console.sock;
 # its serial port's output is in $LOGS/NAME.serial.
 
-BOOT_LIMIT=60
+BOOT_LIMIT=120
 
 sockets() { echo "$VIRT_SUITE_RUNTIME_DIR/$1"; }
 
@@ -133,7 +133,7 @@ booted() {
     need "$1 reaches user space" wait_for $BOOT_LIMIT user_space_up "$1"
     need "$1's agent answers" agent_answers "$1"
 }
-agent_answers() { wait_for 30 agent "$1" guest-ping; }
+agent_answers() { wait_for 90 agent "$1" guest-ping; }
 agent() { timeout "${AGENT_LIMIT:-20}" vmctl agent "$@"; }
 qmp() { timeout "${QMP_LIMIT:-20}" vmctl qmp "$@"; }
 # run_state NAME: what query-status says.
