@@ -11,6 +11,7 @@
 #include "host-vmm/bus/pci.h"
 #include "host-vmm/bus/vm-ops.h"
 #include "host-vmm/char/chardev.h"
+#include "host-vmm/fd-store.h"
 #include "host-vmm/memory/guest-memory.h"
 #include "host-vmm/net/netdev.h"
 #include "host-vmm/object.h"
@@ -41,6 +42,7 @@ typedef struct DeviceEnv {
     PciBus *pci;
     ChardevSet *chardevs;
     ObjectSet *objects;
+    FdStore *fds;
     BlockSet *blocks;
     DriveSet *drives;
     IoContext *io; /* the main thread's */

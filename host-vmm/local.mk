@@ -18,6 +18,7 @@ host_vmm_libhostvmm_a_SOURCES = \
 	host-vmm/daemonize.c host-vmm/daemonize.h \
 	host-vmm/pidfile.c host-vmm/pidfile.h \
 	host-vmm/device.c host-vmm/device.h \
+	host-vmm/fd-store.c host-vmm/fd-store.h \
 	host-vmm/notifier.c host-vmm/notifier.h \
 	host-vmm/trim.c host-vmm/trim.h \
 	host-vmm/object.c host-vmm/object.h

@@ -32,6 +32,7 @@ typedef struct MachineConfig {
 
     GPtrArray *objects;   /* OptSet of each -object, in order */
     GPtrArray *chardevs;  /* OptSet of each -chardev */
+    GPtrArray *add_fds;   /* OptSet of each -add-fd */
     GPtrArray *blockdevs; /* OptSet of each -blockdev */
     GPtrArray *drives;    /* OptSet of each -drive */
     GPtrArray *netdevs;   /* OptSet of each -netdev */

@@ -511,6 +511,11 @@ static gboolean create_memory(Machine *machine, GError **error)
 static gboolean create_devices(Machine *machine, GError **error)
 {
     const MachineConfig *config = machine->config;
+    for (guint i = 0; i < config->add_fds->len; i++) {
+        if (!fd_store_add_option(machine->env.fds, config->add_fds->pdata[i], error)) {
+            return FALSE;
+        }
+    }
     for (guint i = 0; i < config->blockdevs->len; i++) {
         if (!block_set_add(machine->env.blocks, config->blockdevs->pdata[i], error)) {
             return FALSE;
@@ -625,12 +630,15 @@ Machine *machine_new(const MachineConfig *config, ChardevSet *chardevs, GError *
     machine->request_notifier = notifier_new(handle_requests, machine);
     machine->env.chardevs = chardevs;
     machine->env.objects = object_set_new();
+    machine->env.fds = fd_store_new();
     machine->env.blocks = block_set_new(machine->env.objects);
+    block_set_set_fds(machine->env.blocks, machine->env.fds);
     machine->env.io = io_context_new_main();
     DriveEnv drive_env = {.event = on_device_event, .io_error = on_io_error, .user_data = machine};
     machine->env.drives = drive_set_new(machine->env.blocks, machine->env.objects, &drive_env);
     machine->env.vcpus = config->sockets * config->cores * config->threads;
     machine->env.netdevs = netdev_set_new(on_device_event, machine);
+    netdev_set_set_fds(machine->env.netdevs, machine->env.fds);
     machine->env.devices = g_ptr_array_new();
     machine->env.event = on_device_event;
     machine->env.alarm = on_alarm;
@@ -661,6 +669,7 @@ void machine_free(Machine *machine)
     block_set_free(machine->env.blocks);
     io_context_free(machine->env.io);
     netdev_set_free(machine->env.netdevs);
+    fd_store_free(machine->env.fds);
     object_set_free(machine->env.objects);
     interrupts_free(machine->env.vm);
     kvm_stats_free(machine->vm_stats);

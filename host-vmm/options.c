@@ -50,6 +50,7 @@ void machine_config_free(MachineConfig *config)
     g_free(config->log_file);
     g_ptr_array_unref(config->objects);
     g_ptr_array_unref(config->chardevs);
+    g_ptr_array_unref(config->add_fds);
     g_ptr_array_unref(config->blockdevs);
     g_ptr_array_unref(config->drives);
     g_ptr_array_unref(config->netdevs);
@@ -78,6 +79,7 @@ static MachineConfig *config_new(void)
     config->actions = ACTIONS_DEFAULT;
     config->objects = g_ptr_array_new_with_free_func(free_options);
     config->chardevs = g_ptr_array_new_with_free_func(free_options);
+    config->add_fds = g_ptr_array_new_with_free_func(free_options);
     config->blockdevs = g_ptr_array_new_with_free_func(free_options);
     config->drives = g_ptr_array_new_with_free_func(free_options);
     config->netdevs = g_ptr_array_new_with_free_func(free_options);
@@ -621,6 +623,8 @@ static const Row rows[] = {
     {"append", "TEXT", take_text, "kernel command line", OFFSET(append)},
     {"chardev", "BACKEND,id=ID[,...]", take_list, "character device: socket, pty, stdio, file or null",
      OFFSET(chardevs), "backend"},
+    {"add-fd", "fd=N,set=M[,opaque=TEXT]", take_list, "an inherited descriptor: the file /dev/fdset/M",
+     OFFSET(add_fds), NULL},
     {"blockdev", "DRIVER,node-name=NAME[,...]", take_list,
      "a node of a disk image: file, host_device, raw, throttle; in JSON or with dots (file.filename=PATH)",
      OFFSET(blockdevs), "driver"},

@@ -15,6 +15,7 @@
 
 struct BlockSet {
     ObjectSet *objects;
+    FdStore *fds;
     GPtrArray *nodes; /* BlockNode*, all that are open, in order of opening */
     guint next_name;
 };
@@ -48,6 +49,16 @@ BlockSet *block_set_new(ObjectSet *objects)
 ObjectSet *block_set_objects(BlockSet *set)
 {
     return set->objects;
+}
+
+void block_set_set_fds(BlockSet *set, FdStore *fds)
+{
+    set->fds = fds;
+}
+
+FdStore *block_set_fds(BlockSet *set)
+{
+    return set->fds;
 }
 
 BlockNode *block_set_find(BlockSet *set, const char *name)
@@ -366,25 +377,41 @@ BlockNode *block_child(BlockNode *parent, OptSet *options, const char *key, GErr
     return child;
 }
 
-const char *block_probe_format(const char *path, GError **error)
+const char *block_probe_format(BlockSet *set, const char *path, GError **error)
 {
     char magic[4] = {0};
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    FdSetFile *given = NULL;
+    if (fd_store_is_set_name(path) && (given = fd_store_use(set->fds, path, FALSE, error)) == NULL)
+        return NULL;
+    int fd = given != NULL ? fd_set_file_fd(given) : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     gssize got = fd >= 0 ? pread(fd, magic, sizeof magic, 0) : -1;
     if (got < 0)
         g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "cannot open '%s': %s", path,
                     g_strerror(errno));
-    if (fd >= 0)
+    if (given != NULL)
+        fd_set_file_give_back(given);
+    else if (fd >= 0)
         close(fd);
     if (got < 0)
         return NULL;
     return memcmp(magic, QCOW2_MAGIC, sizeof magic) == 0 ? "qcow2" : "raw";
 }
 
-const char *block_protocol_for(const char *path)
+const char *block_protocol_for(BlockSet *set, const char *path)
 {
     struct stat status;
-    return stat(path, &status) == 0 && S_ISBLK(status.st_mode) ? "host_device" : "file";
+    FdSetFile *given = fd_store_is_set_name(path) ? fd_store_use(set->fds, path, FALSE, NULL) : NULL;
+    int result = given != NULL ? fstat(fd_set_file_fd(given), &status) : stat(path, &status);
+    if (given != NULL)
+        fd_set_file_give_back(given);
+    return result == 0 && S_ISBLK(status.st_mode) ? "host_device" : "file";
+}
+
+/* An image may not say which of the descriptors that we were given it wants. */
+static gboolean check_is_file(const char *path, GError **error)
+{
+    return !fd_store_is_set_name(path) ||
+           fail(error, "backing file '%s': an image cannot name a set of descriptors", path);
 }
 
 BlockNode *block_open_backing(BlockNode *parent, const char *path, const char *format, GError **error)
@@ -398,14 +425,16 @@ BlockNode *block_open_backing(BlockNode *parent, const char *path, const char *f
     }
     g_autofree char *folder = g_path_get_dirname(block_filename(parent));
     g_autofree char *full = g_path_is_absolute(path) ? g_strdup(path) : g_build_filename(folder, path, NULL);
+    if (!check_is_file(full, error))
+        return NULL;
     if (format == NULL)
-        format = block_probe_format(full, error);
+        format = block_probe_format(parent->set, full, error);
     g_autofree char *what = g_strdup_printf("backing file '%s'", full);
     g_autoptr(OptSet) options = optset_new(what);
     BlockNode *child = NULL;
     if (format != NULL) {
         optset_set_default(options, "driver", format);
-        optset_set_default(options, "file.driver", block_protocol_for(full));
+        optset_set_default(options, "file.driver", block_protocol_for(parent->set, full));
         optset_set_default(options, "file.filename", full);
         child = open_inline(parent, options, FALSE, error);
     }

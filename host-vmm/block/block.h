@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "host-vmm/block/io-context.h"
+#include "host-vmm/fd-store.h"
 #include "host-vmm/object.h"
 #include "host-vmm/optset.h"
 
@@ -107,6 +108,9 @@ BlockSet *block_set_new(ObjectSet *objects);
 void block_set_free(BlockSet *set); /* after all users */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockSet, block_set_free)
 ObjectSet *block_set_objects(BlockSet *set);
+/* Where "/dev/fdset/N" is found; without it, nowhere. Must outlive the set. */
+void block_set_set_fds(BlockSet *set, FdStore *fds);
+FdStore *block_set_fds(BlockSet *set);
 /* -blockdev / blockdev-add: "driver" and "node-name" are needed; children by node-name or in line
  * ("file.driver=…"). */
 BlockNode *block_set_add(BlockSet *set, OptSet *options, GError **error);
@@ -128,9 +132,9 @@ BlockNode *block_child(BlockNode *parent, OptSet *options, const char *key, GErr
 BlockNode *block_open_backing(BlockNode *parent, const char *path, const char *format, GError **error);
 
 /* "host_device" for a block device, else "file". */
-const char *block_protocol_for(const char *path);
+const char *block_protocol_for(BlockSet *set, const char *path);
 /* "qcow2" if the file begins like one, else "raw"; NULL and error if it cannot be read. */
-const char *block_probe_format(const char *path, GError **error);
+const char *block_probe_format(BlockSet *set, const char *path, GError **error);
 
 /* A user that is not a node: a device. Refused if the node cannot be written, or if it is in use and not all
  * only read. */

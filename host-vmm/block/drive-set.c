@@ -260,7 +260,7 @@ static void pass_on(OptSet *from, const char *key, OptSet *to, const char *as)
 
 /* An image without a format is raw unless it looks otherwise: a guest that may write its first bytes must not
  * be able to choose what the host takes it for. */
-static const char *find_format(OptSet *options, const char *file, GError **error)
+static const char *find_format(BlockSet *blocks, OptSet *options, const char *file, GError **error)
 {
     const char *format = optset_string(options, "format");
     const char *driver = optset_string(options, "driver");
@@ -268,7 +268,7 @@ static const char *find_format(OptSet *options, const char *file, GError **error
         format = driver;
     if (format != NULL)
         return format;
-    format = block_probe_format(file, error);
+    format = block_probe_format(blocks, file, error);
     if (format != NULL && strcmp(format, "raw") != 0) {
         fail(error, "'%s' looks like %s: say format=%s, or format=raw if the guest itself wrote that", file,
              format, format);
@@ -277,16 +277,16 @@ static const char *find_format(OptSet *options, const char *file, GError **error
     return format;
 }
 
-static OptSet *node_options(OptSet *options, const CacheMode *cache, GError **error)
+static OptSet *node_options(BlockSet *blocks, OptSet *options, const CacheMode *cache, GError **error)
 {
     gboolean read_only = FALSE;
     const char *file = optset_need_string(options, "file", error);
-    const char *format = file != NULL ? find_format(options, file, error) : NULL;
+    const char *format = file != NULL ? find_format(blocks, options, file, error) : NULL;
     if (format == NULL || !parse_read_only(options, &read_only, error))
         return NULL;
     OptSet *node = optset_new(optset_what(options));
     optset_set_default(node, "driver", format);
-    optset_set_default(node, "file.driver", block_protocol_for(file));
+    optset_set_default(node, "file.driver", block_protocol_for(blocks, file));
     optset_set_default(node, "file.filename", file);
     optset_set_default(node, "read-only", read_only ? "on" : "off");
     optset_set_default(node, "cache.direct", cache->direct ? "on" : "off");
@@ -321,7 +321,7 @@ static Drive *add(DriveSet *set, OptSet *options, const char *id, GError **error
     if (!parse_cache(options, &cache, error) ||
         !throttle_config_parse(&throttle, options, "throttling.", error))
         return NULL;
-    g_autoptr(OptSet) node_set = node_options(options, &cache, error);
+    g_autoptr(OptSet) node_set = node_options(drive_set_blocks(set), options, &cache, error);
     BlockNode *node = node_set != NULL ? block_set_add_unnamed(set->blocks, node_set, error) : NULL;
     if (node == NULL)
         return NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * file, host_device: an image in a regular file or on a block device.
+ * file, host_device: an image in a regular file or on a block device, opened here or given to us
+ * ("/dev/fdset/N").
  *
  * With cache.direct=on (O_DIRECT) offsets, lengths and buffers must be multiples of what the host's disk asks
  * for: what is not goes through a buffer of ours on a worker thread, a write of a part by reading the rest of
@@ -29,6 +30,7 @@ typedef struct File {
     BlockNode node;
     char *filename;
     int fd;
+    FdSetFile *given; /* whose fd is, or NULL: ours */
     gboolean is_device;
     gboolean by_ring; /* aio */
     Locking locking;
@@ -423,11 +425,12 @@ static gboolean open_error(File *self, int code, GError **error)
     return FALSE;
 }
 
-/* What kind of thing it is, before it is opened: opening a FIFO or a tape may do something. */
-static gboolean check_kind(File *self, GError **error)
+/* What kind of thing it is, before it is opened: opening a FIFO or a tape may do something. given: NULL, or
+ * what is open already. */
+static gboolean check_kind(File *self, const FdSetFile *given, GError **error)
 {
     struct stat status;
-    if (stat(self->filename, &status) < 0)
+    if ((given != NULL ? fstat(fd_set_file_fd(given), &status) : stat(self->filename, &status)) < 0)
         return open_error(self, errno, error);
     gboolean fits = self->is_device ? S_ISBLK(status.st_mode) : S_ISREG(status.st_mode);
     if (!fits)
@@ -455,8 +458,51 @@ static void find_alignment(File *self)
     free(buffer);
 }
 
-static gboolean open_fd(File *self, gboolean writable, GError **error)
+static void close_fd(File *self)
 {
+    if (self->given != NULL) {
+        /* Its locks would stay with it. */
+        if (self->lock != FILE_LOCK_NONE)
+            file_lock_set(self->fd, self->lock, FILE_LOCK_NONE, NULL);
+        fd_set_file_give_back(self->given);
+    } else if (self->fd >= 0) {
+        close(self->fd); /* its locks go with it */
+    }
+    self->given = NULL;
+    self->fd = -1;
+    self->lock = FILE_LOCK_NONE;
+}
+
+/* Of one that was given to us: the offsets that we say are to count, and caching is as it was asked for. */
+static gboolean set_flags(const File *self, int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    int wanted = (flags & ~(O_APPEND | O_DIRECT)) | (self->node.direct ? O_DIRECT : 0);
+    return flags >= 0 && (flags == wanted || fcntl(fd, F_SETFL, wanted) == 0);
+}
+
+static gboolean use_given(File *self, gboolean writable, GError **error)
+{
+    FdSetFile *given = fd_store_use(block_set_fds(self->node.set), self->filename, writable, error);
+    gboolean good = given != NULL && check_kind(self, given, error);
+    if (good && !set_flags(self, fd_set_file_fd(given)))
+        good = open_error(self, errno, error);
+    if (!good) {
+        if (given != NULL)
+            fd_set_file_give_back(given);
+        return FALSE;
+    }
+    close_fd(self);
+    self->given = given;
+    self->fd = fd_set_file_fd(given);
+    self->opened_writable = fd_set_file_is_writable(given);
+    return TRUE;
+}
+
+static gboolean open_path(File *self, gboolean writable, GError **error)
+{
+    if (!check_kind(self, NULL, error))
+        return FALSE;
     int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | (self->node.direct ? O_DIRECT : 0);
     int fd;
     do
@@ -464,11 +510,16 @@ static gboolean open_fd(File *self, gboolean writable, GError **error)
     while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return open_error(self, errno, error);
-    if (self->fd >= 0)
-        close(self->fd); /* its locks go with it */
+    close_fd(self);
     self->fd = fd;
-    self->lock = FILE_LOCK_NONE;
     self->opened_writable = writable;
+    return TRUE;
+}
+
+static gboolean open_fd(File *self, gboolean writable, GError **error)
+{
+    if (!(fd_store_is_set_name(self->filename) ? use_given : open_path)(self, writable, error))
+        return FALSE;
     int result = measure(self);
     if (result < 0)
         return open_error(self, -result, error);
@@ -528,8 +579,7 @@ static gboolean parse_word(OptSet *options, const char *key, const char *const *
 static void file_close(BlockNode *node)
 {
     File *self = (File *)node;
-    if (self->fd >= 0)
-        close(self->fd);
+    close_fd(self);
     range_lock_clear(&self->writes);
     g_free(self->filename);
 }
@@ -555,7 +605,7 @@ static gboolean open_kind(BlockNode *node, gboolean is_device, OptSet *options, 
     self->by_ring = engine > 0;
     self->locking = (Locking)locking;
     range_lock_init(&self->writes);
-    if (check_kind(self, error) && open_fd(self, !node->read_only && !node->auto_read_only, error)) {
+    if (open_fd(self, !node->read_only && !node->auto_read_only, error)) {
         if (node->auto_read_only)
             node->read_only = TRUE;
         return TRUE;

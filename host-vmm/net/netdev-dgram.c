@@ -193,8 +193,8 @@ static gboolean open_dgram(NetDev *netdev, OptSet *options, GError **error)
     const char *what = optset_what(options);
     gboolean has_remote = socket_address_is_given(options, "remote");
     self->listener.fd = self->fd = self->peer = self->local.fd = self->remote.fd = -1;
-    if (!socket_address_parse(&self->local, options, "local", error) ||
-        (has_remote && !socket_address_parse(&self->remote, options, "remote", error)) ||
+    if (!socket_address_parse(&self->local, options, "local", netdev_fds(netdev), error) ||
+        (has_remote && !socket_address_parse(&self->remote, options, "remote", netdev_fds(netdev), error)) ||
         !optset_finish(options, error))
         return FALSE;
     if ((self->local.path != NULL) != (self->remote.path != NULL) || self->remote.fd >= 0) {

@@ -68,6 +68,9 @@ struct NetDev {
 /* netdev_set_add() for a kind that is in no table: tests bring their own. */
 NetDev *netdev_set_add_kind(NetDevSet *set, const NetDevKind *kind, OptSet *options, GError **error);
 
+/* Where a kind finds descriptors by their names. */
+FdStore *netdev_fds(const NetDev *netdev);
+
 /* For kinds: to the front end, if there is one. */
 void netdev_readable(NetDev *netdev, guint queue);
 void netdev_writable(NetDev *netdev, guint queue);

@@ -379,7 +379,8 @@ static gboolean open_stream(NetDev *netdev, OptSet *options, GError **error)
     self->listener.fd = self->peer = self->address.fd = -1;
     if (!optset_bool(options, "server", &self->is_server, error) ||
         !optset_uint(options, "reconnect", 0, G_MAXINT / 1000, &reconnect_s, error) ||
-        !socket_address_parse(&self->address, options, "addr", error) || !optset_finish(options, error))
+        !socket_address_parse(&self->address, options, "addr", netdev_fds(netdev), error) ||
+        !optset_finish(options, error))
         return FALSE;
     if (reconnect_s > 0 && (self->is_server || self->address.path == NULL)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,

@@ -285,15 +285,19 @@ static gboolean inherit(Tap *self, const char *fds, const char *what, GError **e
     if (g_strv_length(words) > NETDEV_MAX_QUEUES)
         return fail(error, 0, "%s: more than the %d queues that are supported", what, NETDEV_MAX_QUEUES);
     for (guint i = 0; words[i] != NULL; i++) {
-        guint64 fd;
-        if (!g_ascii_string_to_unsigned(words[i], 10, 0, G_MAXINT, &fd, NULL))
-            return fail(error, 0, "%s: '%s' is not a descriptor's number", what, words[i]);
-        for (guint k = 0; k < self->queue_count; k++) {
-            if (self->queue[k].fd == (int)fd)
-                return fail(error, 0, "%s: fd=%d is given twice", what, (int)fd);
-        }
-        if (!take_fd(self, (int)fd, TRUE, what, error))
+        gboolean owned;
+        int fd = fd_store_take(netdev_fds(&self->parent), words[i], what, &owned, error);
+        if (fd < 0)
             return FALSE;
+        for (guint k = 0; k < self->queue_count; k++) {
+            if (self->queue[k].fd == fd)
+                return fail(error, 0, "%s: fd=%d is given twice", what, fd);
+        }
+        if (!take_fd(self, fd, TRUE, what, error)) {
+            if (owned)
+                close(fd);
+            return FALSE;
+        }
     }
     return self->queue_count > 0 || fail(error, 0, "%s: 'fds' is empty", what);
 }
@@ -371,10 +375,11 @@ static gboolean open_vhost(Tap *self, OptSet *options, GError **error)
         return fail(error, 0, "%s: one vhost descriptor is needed for each of the %u queues", what,
                     self->queue_count);
     for (guint i = 0; i < self->queue_count; i++) {
-        guint64 number = 0;
-        if (has_fds && !g_ascii_string_to_unsigned(words[i], 10, 0, G_MAXINT, &number, NULL))
-            return fail(error, 0, "%s: '%s' is not a descriptor's number", what, words[i]);
-        self->queue[i].vhost = vhost_net_new(has_fds ? (int)number : -1, error);
+        gboolean owned;
+        int number = has_fds ? fd_store_take(netdev_fds(&self->parent), words[i], what, &owned, error) : -1;
+        if (has_fds && number < 0)
+            return FALSE;
+        self->queue[i].vhost = vhost_net_new(number, error);
         if (self->queue[i].vhost == NULL) {
             g_prefix_error(error, "%s: ", what);
             return FALSE;

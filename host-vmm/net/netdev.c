@@ -11,6 +11,7 @@ struct NetDevSet {
     GPtrArray *netdevs; /* NetDev*, in order of creation, owned */
     NetDevEventFunc event;
     gpointer event_data;
+    FdStore *fds; /* or NULL */
 };
 
 static const NetDevKind *const kinds[] = {
@@ -30,6 +31,16 @@ NetDevSet *netdev_set_new(NetDevEventFunc event, gpointer user_data)
     set->event = event;
     set->event_data = user_data;
     return set;
+}
+
+void netdev_set_set_fds(NetDevSet *set, FdStore *fds)
+{
+    set->fds = fds;
+}
+
+FdStore *netdev_fds(const NetDev *netdev)
+{
+    return netdev->set->fds;
 }
 
 static void netdev_free(NetDev *netdev)

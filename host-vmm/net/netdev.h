@@ -19,6 +19,7 @@
 #include <json-glib/json-glib.h>
 #include <sys/uio.h>
 
+#include "host-vmm/fd-store.h"
 #include "host-vmm/net/vhost-net.h"
 #include "host-vmm/net/vnet-header.h"
 #include "host-vmm/optset.h"
@@ -35,6 +36,8 @@ typedef void (*NetDevEventFunc)(const char *name, JsonObject *data, gpointer use
 NetDevSet *netdev_set_new(NetDevEventFunc event, gpointer user_data);
 void netdev_set_free(NetDevSet *set); /* after the devices */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetDevSet, netdev_set_free)
+/* Where descriptors are found by their names (getfd); without it, nowhere. Must outlive the set. */
+void netdev_set_set_fds(NetDevSet *set, FdStore *fds);
 /* Options of -netdev or netdev_add; "type" and "id" are needed. Errors name them. */
 NetDev *netdev_set_add(NetDevSet *set, OptSet *options, GError **error);
 /* Also when a NIC uses it, which then has no link any more. FALSE: there is none of this id. */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static char *key_of(const char *prefix, const char *member)
 {
@@ -22,7 +23,8 @@ gboolean socket_address_is_given(OptSet *options, const char *prefix)
     return FALSE;
 }
 
-gboolean socket_address_parse(SocketAddress *address, OptSet *options, const char *prefix, GError **error)
+gboolean socket_address_parse(SocketAddress *address, OptSet *options, const char *prefix, FdStore *fds,
+                              GError **error)
 {
     g_autofree char *type_key = key_of(prefix, "type");
     g_autofree char *path_key = key_of(prefix, "path");
@@ -40,16 +42,10 @@ gboolean socket_address_parse(SocketAddress *address, OptSet *options, const cha
     }
     if (strcmp(type, "fd") == 0) {
         const char *text = optset_need_string(options, str_key, error);
-        guint64 fd = 0;
         if (text == NULL)
             return FALSE;
-        if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT, &fd, NULL)) {
-            g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                        "%s: '%s' must be a descriptor's number, not '%s'", what, str_key, text);
-            return FALSE;
-        }
-        address->fd = (int)fd;
-        return TRUE;
+        address->fd = fd_store_take(fds, text, what, &address->is_owned, error);
+        return address->fd >= 0;
     }
     g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "%s: '%s=%s' is not supported, only: unix fd",
                 what, type_key, type);
@@ -58,6 +54,9 @@ gboolean socket_address_parse(SocketAddress *address, OptSet *options, const cha
 
 void socket_address_clear(SocketAddress *address)
 {
+    if (address->is_owned)
+        close(address->fd);
+    address->is_owned = FALSE;
     g_clear_pointer(&address->path, g_free);
     address->fd = -1;
 }
@@ -83,7 +82,7 @@ static int get_option(int fd, int option)
     return getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
 }
 
-gboolean socket_address_inherit(const SocketAddress *address, int type, gboolean listening, const char *what,
+gboolean socket_address_inherit(SocketAddress *address, int type, gboolean listening, const char *what,
                                 GError **error)
 {
     int fd = address->fd;
@@ -105,5 +104,6 @@ gboolean socket_address_inherit(const SocketAddress *address, int type, gboolean
                     g_strerror(errno));
         return FALSE;
     }
+    address->is_owned = FALSE;
     return TRUE;
 }

@@ -11,6 +11,10 @@
 typedef struct QmpContext {
     Machine *machine;
     ChardevSet *chardevs;
+    /* The descriptor that came with the command that this session's peer has just sent: the caller's, who
+     * closes it; -1: none. NULL: no peer can send any. */
+    int (*take_fd)(const CommandSession *session, gpointer user_data);
+    gpointer take_fd_data;
 } QmpContext;
 
 extern const Command QMP_COMMANDS_MONITOR[]; /* the monitor itself */
@@ -25,6 +29,7 @@ extern const Command QMP_COMMANDS_STATS[];   /* what KVM counts */
 extern const Command QMP_COMMANDS_CHAR[];    /* character devices */
 extern const Command QMP_COMMANDS_BLOCK[];   /* disks and their images */
 extern const Command QMP_COMMANDS_NET[];     /* network cards and their host ends */
+extern const Command QMP_COMMANDS_FD[];      /* descriptors that clients give us */
 
 /* {"qemu": {"major", "minor", "micro"}, "package"}, owned: the greeting's and query-version's. */
 JsonObject *qmp_version(void);

@@ -13,6 +13,7 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/qmp/commands-cpu.c \
 	host-vmm/qmp/commands-cpu.h \
 	host-vmm/qmp/commands-device.c \
+	host-vmm/qmp/commands-fd.c \
 	host-vmm/qmp/commands-net.c \
 	host-vmm/qmp/commands-block.c \
 	host-vmm/qmp/commands-char.c

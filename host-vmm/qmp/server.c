@@ -10,6 +10,7 @@
 #include "host-vmm/qmp/commands.h"
 
 #define READ_CHUNK     4096
+#define MOST_FDS       4           /* that are looked at in one message; the kernel closes further ones */
 #define QUEUE_COMFORT  (1u << 20)  /* above this a client is not read from */
 #define QUEUE_LIMIT    (16u << 20) /* above this it is dropped */
 #define FLUSH_SLICE_US 2000
@@ -23,6 +24,7 @@ typedef struct Client {
     GByteArray *queue;             /* not yet taken by the stream */
     GSource *input, *output;       /* of the connection */
     GSource *burial;               /* to be dropped from the main loop: it may be in use right now */
+    int fd;                        /* that came with the bytes that are being read; -1: none */
 } Client;
 
 struct QmpServer {
@@ -39,10 +41,19 @@ static void clear_source(GSource **source)
     }
 }
 
+static void close_fd(Client *client)
+{
+    if (client->fd >= 0) {
+        close(client->fd);
+        client->fd = -1;
+    }
+}
+
 static void client_free(gpointer data)
 {
     Client *client = data;
 
+    close_fd(client);
     clear_source(&client->input);
     clear_source(&client->output);
     clear_source(&client->burial);
@@ -64,6 +75,7 @@ static Client *client_new(QmpServer *server)
 
     client->server = server;
     client->queue = g_byte_array_new();
+    client->fd = -1;
     g_ptr_array_add(server->clients, client);
     return client;
 }
@@ -83,11 +95,26 @@ static gboolean bury(gpointer user_data)
     return G_SOURCE_REMOVE;
 }
 
+static gboolean is_anybody_there(const QmpServer *server)
+{
+    for (guint i = 0; i < server->clients->len; i++) {
+        if (((Client *)server->clients->pdata[i])->session != NULL) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* Nothing is sent or read any more. A connection is closed soon; a character device's peer just goes unheard
  * until it leaves. */
 static void drop(Client *client)
 {
+    gboolean was_there = client->session != NULL;
+
     g_clear_pointer(&client->session, command_session_free);
+    if (was_there && !is_anybody_there(client->server)) {
+        fd_store_clients_gone(machine_device_env(client->server->context.machine)->fds);
+    }
     clear_source(&client->input);
     clear_source(&client->output);
     g_byte_array_set_size(client->queue, 0);
@@ -189,6 +216,48 @@ static void begin_session(Client *client)
     client->session = command_session_new(client->server->commands, session_write, client, greeting);
 }
 
+/* Keeps the first descriptor of a message; all others are closed. */
+static void keep_first_fd(Client *client, struct msghdr *message)
+{
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL; part = CMSG_NXTHDR(message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+        for (gsize i = 0; i < (part->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+            int fd;
+
+            memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(fd));
+            if (client->fd < 0) {
+                client->fd = fd;
+            } else {
+                close(fd);
+            }
+        }
+    }
+}
+
+/* As recv(). One that nobody asked for is closed when the next one comes: the kernel ends a read behind the
+ * bytes that a descriptor came with, which are run before the next read. */
+static gssize receive(Client *client, int fd, guint8 *buffer, gsize size)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(MOST_FDS * sizeof(int))];
+    } control;
+    struct iovec segment = {buffer, size};
+    struct msghdr message = {.msg_iov = &segment,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+    gssize got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+    if (got >= 0 && message.msg_controllen > 0) {
+        close_fd(client);
+        keep_first_fd(client, &message);
+    }
+    return got;
+}
+
 static gboolean input_ready(int fd, GIOCondition condition, gpointer user_data)
 {
     Client *client = user_data;
@@ -199,7 +268,7 @@ static gboolean input_ready(int fd, GIOCondition condition, gpointer user_data)
         g_clear_pointer(&client->input, g_source_unref);
         return G_SOURCE_REMOVE;
     }
-    got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+    got = receive(client, fd, buffer, sizeof(buffer));
     if (got > 0) {
         command_session_feed(client->session, buffer, (gsize)got);
     } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -276,25 +345,38 @@ static void on_event(const char *name, JsonObject *data, gpointer user_data)
     }
 }
 
+static int take_fd(const CommandSession *session, gpointer user_data)
+{
+    QmpServer *server = user_data;
+
+    for (guint i = 0; session != NULL && i < server->clients->len; i++) {
+        Client *client = server->clients->pdata[i];
+
+        if (client->session == session) {
+            int fd = client->fd;
+
+            client->fd = -1;
+            return fd;
+        }
+    }
+    return -1;
+}
+
 QmpServer *qmp_server_new(Machine *machine, ChardevSet *chardevs)
 {
-    static const Command *const tables[] = {QMP_COMMANDS_MONITOR,
-                                            QMP_COMMANDS_MACHINE,
-                                            QMP_COMMANDS_ACTIONS,
-                                            QMP_COMMANDS_INPUT,
-                                            QMP_COMMANDS_CPU,
-                                            QMP_COMMANDS_DEVICE,
-                                            QMP_COMMANDS_BALLOON,
-                                            QMP_COMMANDS_QOM,
-                                            QMP_COMMANDS_STATS,
-                                            QMP_COMMANDS_CHAR,
-                                            QMP_COMMANDS_BLOCK,
-                                            QMP_COMMANDS_NET,
-                                            NULL};
+    static const Command *const tables[] = {QMP_COMMANDS_MONITOR, QMP_COMMANDS_MACHINE,
+                                            QMP_COMMANDS_ACTIONS, QMP_COMMANDS_INPUT,
+                                            QMP_COMMANDS_CPU,     QMP_COMMANDS_DEVICE,
+                                            QMP_COMMANDS_BALLOON, QMP_COMMANDS_QOM,
+                                            QMP_COMMANDS_STATS,   QMP_COMMANDS_CHAR,
+                                            QMP_COMMANDS_BLOCK,   QMP_COMMANDS_NET,
+                                            QMP_COMMANDS_FD,      NULL};
     QmpServer *server = g_new0(QmpServer, 1);
 
     server->context.machine = machine;
     server->context.chardevs = chardevs;
+    server->context.take_fd = take_fd;
+    server->context.take_fd_data = server;
     server->commands = command_server_new(COMMAND_DIALECT_QMP, tables, &server->context);
     server->clients = g_ptr_array_new_with_free_func(client_free);
     machine_set_event_func(machine, on_event, server);

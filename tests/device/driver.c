@@ -155,6 +155,7 @@ Rig *rig_new(void)
                            .mmio = io_bus_new("mmio", G_MAXUINT64),
                            .chardevs = chardev_set_new(),
                            .objects = object_set_new(),
+                           .fds = fd_store_new(),
                            .netdevs = netdev_set_new(on_event, rig),
                            .devices = g_ptr_array_new(),
                            .event = on_event,
@@ -162,6 +163,8 @@ Rig *rig_new(void)
                            .raise_gpe = on_gpe,
                            .event_data = rig};
     rig->env.blocks = block_set_new(rig->env.objects);
+    block_set_set_fds(rig->env.blocks, rig->env.fds);
+    netdev_set_set_fds(rig->env.netdevs, rig->env.fds);
     rig->env.io = io_context_new_main();
     DriveEnv drive_env = {.event = on_event, .io_error = on_io_error, .user_data = rig};
     rig->env.drives = drive_set_new(rig->env.blocks, rig->env.objects, &drive_env);
@@ -183,6 +186,7 @@ void rig_free(Rig *rig)
     block_set_free(rig->env.blocks);
     io_context_free(rig->env.io);
     netdev_set_free(rig->env.netdevs);
+    fd_store_free(rig->env.fds);
     object_set_free(rig->env.objects);
     chardev_set_free(rig->env.chardevs);
     guest_memory_free(rig->memory);

@@ -7,7 +7,7 @@ endif
 if HAVE_CHECK
 if ENABLE_HOST_VMM
 check_PROGRAMS += tests/unit/test_net_packet tests/unit/test_netdev tests/unit/test_netdev_user
-check_PROGRAMS += tests/unit/test_acpi tests/unit/test_numa tests/unit/test_confine tests/unit/test_probe_cache tests/unit/test_cpu_model tests/unit/test_block tests/unit/test_throttle tests/unit/test_chardev tests/unit/test_guest_memory \
+check_PROGRAMS += tests/unit/test_acpi tests/unit/test_numa tests/unit/test_fd_store tests/unit/test_confine tests/unit/test_probe_cache tests/unit/test_cpu_model tests/unit/test_block tests/unit/test_throttle tests/unit/test_chardev tests/unit/test_guest_memory \
 	tests/unit/test_loader tests/unit/test_options tests/unit/test_optset tests/unit/test_qmp_server
 endif
 endif
@@ -47,6 +47,7 @@ tests_unit_test_qcow2_model_LDADD = $(vmm_test_libs)
 vmm_test_libs = host-vmm/libhostvmm.a $(unit_test_libs) $(VMM_LIBS)
 tests_unit_test_acpi_LDADD = $(vmm_test_libs)
 tests_unit_test_numa_LDADD = $(vmm_test_libs)
+tests_unit_test_fd_store_LDADD = $(vmm_test_libs)
 tests_unit_test_probe_cache_LDADD = $(vmm_test_libs)
 tests_unit_test_confine_LDADD = $(vmm_test_libs)
 tests_unit_test_cpu_model_LDADD = $(vmm_test_libs)

@@ -627,7 +627,7 @@ START_TEST (bad_options) {
     refused("stream,id=x,addr.type=inet,addr.host=localhost,addr.port=1",
             "'addr.type=inet' is not supported");
     refused("stream,id=x,addr.type=unix", "'addr.path' is missing");
-    refused("stream,id=x,addr.type=fd,addr.str=0x1", "'addr.str' must be a descriptor's number");
+    refused("stream,id=x,addr.type=fd,addr.str=0x1", "'0x1' is not a descriptor's number");
     refused("stream,id=x,addr.type=fd,addr.str=999", "fd=999 is not an open stream socket");
     refused("stream,id=x,addr.type=unix,addr.path=/nowhere/s", "cannot connect to '/nowhere/s'");
     refused("stream,id=x,server=on,addr.type=unix,addr.path=/nowhere/s", "cannot bind");

@@ -49,6 +49,7 @@ static void setup(void)
         (Machine){.config = {.vcpus = 1, .sockets = 2, .cores = 2, .threads = 1, .cpu = cpu_model_new_host()},
                   .state = MACHINE_PAUSED,
                   .env.devices = g_ptr_array_new(),
+                  .env.fds = fd_store_new(),
                   .asked_back = -1};
     chardevs = chardev_set_new();
     server = qmp_server_new(&machine, chardevs);
@@ -62,6 +63,7 @@ static void teardown(void)
     qmp_server_free(server);
     ck_assert_ptr_null(machine.event);
     g_ptr_array_unref(machine.env.devices);
+    fd_store_free(machine.env.fds);
     chardev_set_free(chardevs);
     ck_assert_int_eq(g_rmdir(folder), 0);
     g_free(path);
