@@ -11,6 +11,7 @@
 #include "host-vmm/virtio/vhost-vsock.h"
 #include "host-vmm/virtio/virtio-balloon.h"
 #include "host-vmm/virtio/virtio-blk.h"
+#include "host-vmm/virtio/virtio-mem.h"
 #include "host-vmm/virtio/virtio-net.h"
 #include "host-vmm/virtio/virtio-rng.h"
 #include "host-vmm/virtio/virtio-scsi.h"
@@ -26,6 +27,7 @@ static const DeviceType *const types[] = {
     &vhost_vsock_pci_type,
     &virtio_balloon_pci_type,
     &virtio_blk_pci_type,
+    &virtio_mem_pci_type,
     &virtio_net_pci_type,
     &virtio_rng_pci_type,
     &virtio_scsi_pci_type,

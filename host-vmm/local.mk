@@ -20,6 +20,7 @@ host_vmm_libhostvmm_a_SOURCES = \
 	host-vmm/device.c host-vmm/device.h \
 	host-vmm/fd-store.c host-vmm/fd-store.h \
 	host-vmm/notifier.c host-vmm/notifier.h \
+	host-vmm/slow-event.c host-vmm/slow-event.h \
 	host-vmm/trim.c host-vmm/trim.h \
 	host-vmm/object.c host-vmm/object.h
 include host-vmm/confine/local.mk

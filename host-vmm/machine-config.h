@@ -15,6 +15,7 @@ typedef struct MachineConfig {
     char *uuid;                     /* -uuid, canonical lower case; NULL: none */
     CpuModel *cpu;                  /* -cpu; default: host */
     guint64 memory_size;            /* -m, bytes; 0: not given (128 MiB, or what the backends make) */
+    guint64 memory_most;            /* -m maxmem=, bytes; 0: what it has at the start */
     char *memory_backend;           /* -machine memory-backend=; NULL: none */
     gboolean memory_merge;          /* -machine mem-merge=; default TRUE */
     guint vcpus;                    /* -smp, present at the start; default 1 */

@@ -499,6 +499,7 @@ static gboolean create_memory(Machine *machine, GError **error)
     NumaConfig numa = {
         .options = config->numas,
         .memory_size = config->memory_size,
+        .memory_most = config->memory_most,
         .backend = config->memory_backend,
         .merge = config->memory_merge,
         .topology = &topology,
@@ -600,8 +601,7 @@ static gboolean build(Machine *machine, GError **error)
         return FALSE;
     }
     machine->kvm = kvm_new(error);
-    if (!machine->kvm || !kvm_create_irqchip(machine->kvm, error) || !kvm_save_irqchip(machine->kvm, error) ||
-        !kvm_map_memory(machine->kvm, env->memory, error)) {
+    if (!machine->kvm || !kvm_create_irqchip(machine->kvm, error) || !kvm_save_irqchip(machine->kvm, error)) {
         return FALSE;
     }
     env->vm = interrupts_new(machine->kvm, error);
@@ -616,6 +616,7 @@ static gboolean build(Machine *machine, GError **error)
     }
     machine->pc = pc_new(env, on_pc_request, machine, error);
     return machine->pc && create_devices(machine, error) && pc_complete(machine->pc, env, error) &&
+           kvm_map_memory(machine->kvm, env->memory, error) &&
            pci_bus_assign(env->pci, error) && give_up_rights(machine, error) && create_vcpus(machine, error) &&
            set_power_on_state(machine, error);
 }

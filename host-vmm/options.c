@@ -14,6 +14,7 @@
 #include "host-vmm/object.h"
 
 #define MINIMUM_MEMORY (1ull << 20)
+#define MAXIMUM_MEMORY (1ull << 52) /* the architecture's physical addresses */
 #define PAGE_SIZE      4096ull
 #define MAX_VCPUS      255
 
@@ -221,24 +222,23 @@ static gboolean take_uuid(Parse *parse, const Row *row, const char *value, GErro
 static gboolean take_memory(Parse *parse, const Row *row, const char *value, GError **error)
 {
     g_autoptr(OptSet) options = parse_options(row, value, "size", error);
-    guint64 size = 0;
+    guint64 size = 0, most = 0, slots = 0; /* virtio-mem needs none, but QEMU's users say how many */
 
-    if (options == NULL) {
-        return FALSE;
-    }
-    if (optset_has(options, "slots") || optset_has(options, "maxmem")) {
-        return fail(error, "-m: memory hotplug ('slots', 'maxmem') is not supported");
-    }
-    if (!optset_need_string(options, "size", error) || !optset_size(options, "size", 1 << 20, &size, error) ||
-        !optset_finish(options, error)) {
+    if (options == NULL || !optset_size(options, "maxmem", 1 << 20, &most, error) ||
+        !optset_uint(options, "slots", 0, 256, &slots, error) || !optset_need_string(options, "size", error) ||
+        !optset_size(options, "size", 1 << 20, &size, error) || !optset_finish(options, error)) {
         return FALSE;
     }
     if (size < MINIMUM_MEMORY) {
         return fail(error, "-m %s: a guest needs at least 1 MiB of memory", value);
     }
-    if (size > G_MAXINT64) {
+    if (slots > 0 && most == 0) {
+        return fail(error, "-m %s: 'slots' needs 'maxmem'", value);
+    }
+    if (size > MAXIMUM_MEMORY || most > MAXIMUM_MEMORY) {
         return fail(error, "-m %s: no machine has that much memory", value);
     }
+    parse->config->memory_most = most;
     parse->config->memory_size = (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
     return TRUE;
 }
@@ -613,7 +613,8 @@ static const Row rows[] = {
     {"enable-kvm", NULL, take_nothing, "the same as -accel kvm"},
     {"cpu", "MODEL[,+FEATURE][,-FEATURE][,KEY=VALUE...]", take_cpu,
      "host, or x86-64-v1 to x86-64-v4; features by QEMU's names, nested=on|off, hv-*"},
-    {"m", "[size=]SIZE", take_memory, "guest memory, in MiB without a suffix K, M, G or T (128)"},
+    {"m", "[size=]SIZE[,maxmem=SIZE]", take_memory,
+     "guest memory, in MiB without a suffix K, M, G or T (128), and the most that it may come to"},
     {"smp", "[cpus=]N[,maxcpus=M][,sockets=S][,cores=C][,threads=T]", take_smp,
      "vCPUs and how they are arranged (1)"},
     {"numa", "node|dist|cpu[,KEY=VALUE...]", take_list,

@@ -166,7 +166,7 @@ gboolean kvm_inject_nmi(const Kvm *kvm, GError **error)
 gboolean kvm_map_memory(Kvm *kvm, const GuestMemory *memory, GError **error)
 {
     guint count;
-    const GuestMemoryRegion *regions = guest_memory_regions(memory, &count);
+    const GuestMemoryRegion *regions = guest_memory_all_regions(memory, &count);
     for (guint i = 0; i < count; i++) {
         struct kvm_userspace_memory_region slot = {
             .slot = i,

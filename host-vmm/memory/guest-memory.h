@@ -7,8 +7,11 @@
  * APICs. Every address and length that a guest gives is hostile: these functions check them and never touch
  * anything outside RAM.
  *
- * Thread-safe: the layout does not change after creation. Contents are shared with running vCPUs: read a
- * value once, then check it.
+ * Memory that may come later (virtio-mem) has a place of its own above all RAM, which the guest's memory map
+ * does not tell of.
+ *
+ * Thread-safe: the layout does not change once the guest's devices are there. Contents are shared with
+ * running vCPUs: read a value once, then check it.
  */
 #pragma once
 
@@ -16,6 +19,7 @@
 
 #define GUEST_MEMORY_LOW_LIMIT  (3ull << 30) /* RAM below the PCI hole ends here at most */
 #define GUEST_MEMORY_HIGH_START (4ull << 30) /* and goes on here */
+#define GUEST_MEMORY_MOST_ADDED 16u
 
 typedef struct GuestMemory GuestMemory;
 
@@ -34,8 +38,16 @@ void guest_memory_free(GuestMemory *memory);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestMemory, guest_memory_free)
 
 guint64 guest_memory_size(const GuestMemory *memory);
-/* Owned by memory; *count regions (1 or 2), ascending. */
+/* RAM that the guest has from its start: owned by memory; *count regions (1 or 2), ascending. */
 const GuestMemoryRegion *guest_memory_regions(const GuestMemory *memory, guint *count);
+
+/* Room above RAM for what is added: -m maxmem=, less the RAM. At first there is none. */
+void guest_memory_set_room(GuestMemory *memory, guint64 room);
+/* Maps a backend there and says where, at a multiple of 1 GiB and of `alignment`. Before the guest runs. */
+gboolean guest_memory_add(GuestMemory *memory, MemoryBackend *backend, guint64 alignment, guint64 *base,
+                          GError **error);
+/* All that can be accessed: RAM, and what was added. As guest_memory_regions(). */
+const GuestMemoryRegion *guest_memory_all_regions(const GuestMemory *memory, guint *count);
 
 /* Host address of [address, address + length), or NULL if any byte of it is outside one region. length 0:
  * NULL. */

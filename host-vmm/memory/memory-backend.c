@@ -325,6 +325,11 @@ guint64 memory_backend_page_size(const MemoryBackend *backend)
     return backend->page_size;
 }
 
+gboolean memory_backend_is_preallocated(const MemoryBackend *backend)
+{
+    return backend->prealloc;
+}
+
 JsonObject *memory_backend_describe(const MemoryBackend *backend)
 {
     JsonObject *info = json_object_new();

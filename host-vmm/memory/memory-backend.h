@@ -27,6 +27,8 @@ guint64 memory_backend_size(const MemoryBackend *backend);
 /* Bytes that come and go together: 4 KiB, or the size of its huge pages (hugetlbfs). Size and place are
  * multiples. */
 guint64 memory_backend_page_size(const MemoryBackend *backend);
+/* Whether all of it is taken from the host when it is mapped. */
+gboolean memory_backend_is_preallocated(const MemoryBackend *backend);
 /* What query-memdev says of it. */
 JsonObject *memory_backend_describe(const MemoryBackend *backend);
 

@@ -263,6 +263,19 @@ static void unref_backend(gpointer backend)
     memory_backend_unref(backend);
 }
 
+/* What may be added to the RAM that is there. */
+static gboolean set_room(const NumaConfig *config, GuestMemory *memory, GError **error)
+{
+    guint64 size = guest_memory_size(memory), most = config->memory_most;
+    if (most && most < size) {
+        return refuse(error,
+                      "-m maxmem=: the guest has more than that (%" G_GUINT64_FORMAT " MiB) from the start",
+                      size >> 20);
+    }
+    guest_memory_set_room(memory, most ? most - size : 0);
+    return TRUE;
+}
+
 Numa *numa_new(const NumaConfig *config, GuestMemory **memory, GError **error)
 {
     g_autoptr(Numa) numa = g_new0(Numa, 1);
@@ -286,7 +299,7 @@ Numa *numa_new(const NumaConfig *config, GuestMemory **memory, GError **error)
         }
     }
     *memory = guest_memory_new_from((MemoryBackend *const *)backends->pdata, backends->len, error);
-    return *memory ? g_steal_pointer(&numa) : NULL;
+    return *memory && set_room(config, *memory, error) ? g_steal_pointer(&numa) : NULL;
 }
 
 void numa_free(Numa *numa)

@@ -27,6 +27,7 @@ typedef struct Numa {
 typedef struct NumaConfig {
     const GPtrArray *options; /* OptSet of each -numa */
     guint64 memory_size;      /* -m; 0: what the backends make */
+    guint64 memory_most;      /* -m maxmem=; 0: nothing is added */
     const char *backend;      /* -machine memory-backend=, NULL: none */
     gboolean merge;           /* -machine mem-merge= of RAM without a backend */
     const CpuTopology *topology;

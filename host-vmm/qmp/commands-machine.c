@@ -3,6 +3,7 @@
  * The guest: what it is, whether it runs.
  */
 #include "host-vmm/qmp/commands.h"
+#include "host-vmm/virtio/virtio-mem.h"
 
 #define NO_UUID "00000000-0000-0000-0000-000000000000"
 
@@ -84,13 +85,33 @@ static void query_kvm(CommandCall *call, JsonObject *arguments, gpointer data)
 
 static void query_memory_size_summary(CommandCall *call, JsonObject *arguments, gpointer data)
 {
+    const DeviceEnv *env = machine_device_env(((QmpContext *)data)->machine);
     JsonObject *info = json_object_new();
+    guint64 plugged = 0;
 
-    json_object_set_int_member(
-        info, "base-memory",
-        (gint64)guest_memory_size(machine_device_env(((QmpContext *)data)->machine)->memory));
-    json_object_set_int_member(info, "plugged-memory", 0);
+    for (guint i = 0; i < env->devices->len; i++) {
+        plugged += virtio_mem_check(env->devices->pdata[i]) ? virtio_mem_size(env->devices->pdata[i]) : 0;
+    }
+    json_object_set_int_member(info, "base-memory", (gint64)guest_memory_size(env->memory));
+    json_object_set_int_member(info, "plugged-memory", (gint64)plugged);
     command_call_return_object(call, info);
+}
+
+static void query_memory_devices(CommandCall *call, JsonObject *arguments, gpointer data)
+{
+    const DeviceEnv *env = machine_device_env(((QmpContext *)data)->machine);
+    JsonArray *devices = json_array_new();
+
+    for (guint i = 0; i < env->devices->len; i++) {
+        if (virtio_mem_check(env->devices->pdata[i])) {
+            JsonObject *info = json_object_new();
+
+            json_object_set_string_member(info, "type", "virtio-mem");
+            json_object_set_object_member(info, "data", virtio_mem_describe(env->devices->pdata[i]));
+            json_array_add_object_element(devices, info);
+        }
+    }
+    command_call_return_array(call, devices);
 }
 
 static void add_backend(Object *object, gpointer array)
@@ -122,5 +143,6 @@ const Command QMP_COMMANDS_MACHINE[] = {
     {"query-kvm", NULL, query_kvm},
     {"query-memdev", NULL, query_memdev},
     {"query-memory-size-summary", NULL, query_memory_size_summary},
+    {"query-memory-devices", NULL, query_memory_devices},
     {NULL},
 };

@@ -11,6 +11,7 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/virtio/vhost.c host-vmm/virtio/vhost.h host-vmm/virtio/vhost-vsock.c host-vmm/virtio/vhost-vsock.h \
 	host-vmm/virtio/virtio-balloon.c \
 	host-vmm/virtio/virtio-balloon.h \
+	host-vmm/virtio/virtio-mem.c host-vmm/virtio/virtio-mem.h \
 	host-vmm/virtio/virtio-blk.c host-vmm/virtio/virtio-blk.h \
 	host-vmm/virtio/virtio-rng.c host-vmm/virtio/virtio-rng.h \
 	host-vmm/virtio/virtio-scsi.c host-vmm/virtio/virtio-scsi.h host-vmm/virtio/virtio-scsi-private.h \

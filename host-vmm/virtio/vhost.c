@@ -48,7 +48,7 @@ int vhost_open(const char *name, int fd, guint64 *features, GError **error)
 static gboolean set_memory(const char *name, int fd, const GuestMemory *memory, GError **error)
 {
     guint count;
-    const GuestMemoryRegion *regions = guest_memory_regions(memory, &count);
+    const GuestMemoryRegion *regions = guest_memory_all_regions(memory, &count);
     g_autofree struct vhost_memory *table =
         g_malloc0(sizeof(*table) + count * sizeof(struct vhost_memory_region));
     table->nregions = count;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host-vmm/notifier.h"
+#include "host-vmm/slow-event.h"
 #include "host-vmm/virtio/virtio-pci.h"
 
 #define QUEUE_SIZE 128
@@ -44,17 +44,13 @@ static const char *const stat_names[] = {
 };
 #define STAT_COUNT G_N_ELEMENTS(stat_names)
 
-#define CHANGE_INTERVAL_US G_USEC_PER_SEC
-
 typedef struct VirtioBalloon {
     VirtioDevice virtio;
     VirtioPci *pci;
-    Notifier *actual_changed;
+    SlowEvent *actual_changed; /* the driver has written `actual` */
 
     /* Main thread. */
-    GSource *change_timer; /* BALLOON_CHANGE waits for it */
-    gint64 last_change;    /* when the last one was sent, monotonic us; 0: never */
-    guint poll_interval;   /* s; 0: statistics are not asked for */
+    guint poll_interval; /* s; 0: statistics are not asked for */
     GSource *poll_timer;
 
     /* Under the lock. */
@@ -93,37 +89,12 @@ static void drop_timer(GSource **timer)
 
 /* ---- BALLOON_CHANGE ---- */
 
-static void send_change(VirtioBalloon *self)
+static void send_change(gpointer user_data)
 {
+    VirtioBalloon *self = user_data;
     JsonObject *data = json_object_new();
     json_object_set_int_member(data, "actual", (gint64)virtio_balloon_actual(&self->virtio.device));
-    self->last_change = g_get_monotonic_time();
     self->virtio.env->event("BALLOON_CHANGE", data, self->virtio.env->event_data);
-}
-
-static gboolean on_change_timer(gpointer user_data)
-{
-    VirtioBalloon *self = user_data;
-    drop_timer(&self->change_timer);
-    send_change(self);
-    return G_SOURCE_REMOVE;
-}
-
-/* The driver has written `actual`. The first change is told at once, what follows within a second once at its
- * end. */
-static void on_actual_changed(gpointer user_data)
-{
-    VirtioBalloon *self = user_data;
-    if (self->change_timer != NULL)
-        return;
-    gint64 wait = self->last_change + CHANGE_INTERVAL_US - g_get_monotonic_time();
-    if (self->last_change == 0 || wait <= 0) {
-        send_change(self);
-        return;
-    }
-    self->change_timer = g_timeout_source_new((guint)(wait / 1000 + 1));
-    g_source_set_callback(self->change_timer, on_change_timer, self, NULL);
-    g_source_attach(self->change_timer, NULL);
 }
 
 static void write_config(VirtioDevice *device, guint64 offset, guint size, guint64 value)
@@ -133,7 +104,7 @@ static void write_config(VirtioDevice *device, guint64 offset, guint size, guint
         return;
     if (offset == CONFIG_ACTUAL && get_config(self, CONFIG_ACTUAL) != value) {
         put_config(self, CONFIG_ACTUAL, (guint32)value);
-        notifier_signal(self->actual_changed);
+        slow_event_signal(self->actual_changed);
     } else if (offset == CONFIG_POISON && negotiated(self, F_PAGE_POISON)) {
         put_config(self, CONFIG_POISON, (guint32)value);
     }
@@ -270,7 +241,7 @@ static void reset(VirtioDevice *device)
         put_config(self, CONFIG_POISON, 0);
     if (get_config(self, CONFIG_ACTUAL) != 0) {
         put_config(self, CONFIG_ACTUAL, 0);
-        notifier_signal(self->actual_changed);
+        slow_event_signal(self->actual_changed);
     }
 }
 
@@ -285,9 +256,8 @@ static void destroy(Device *device)
 {
     VirtioBalloon *self = (VirtioBalloon *)device;
     virtio_pci_free(self->pci);
-    drop_timer(&self->change_timer);
     drop_timer(&self->poll_timer);
-    notifier_free(self->actual_changed);
+    slow_event_free(self->actual_changed);
     g_free(self->stats_element);
     virtio_device_clear(&self->virtio);
     g_free(self);
@@ -313,7 +283,7 @@ static Device *create(DeviceEnv *env, OptSet *options, GError **error)
                        poison ? CONFIG_SIZE_POISON : CONFIG_SIZE);
     self->virtio.device.reset = machine_reset;
     self->virtio.device.destroy = destroy;
-    self->actual_changed = notifier_new(on_actual_changed, self);
+    self->actual_changed = slow_event_new(send_change, self);
     gboolean served = TRUE;
     for (guint i = 0; i < queue_count && served; i++)
         served = virtio_device_serve(&self->virtio, i, error);

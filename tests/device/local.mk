@@ -7,7 +7,7 @@ check_PROGRAMS += tests/device/test_pc_board tests/device/test_uart16550 tests/d
 check_PROGRAMS += tests/device/test_virtio_blk_life
 check_PROGRAMS += tests/device/test_i6300esb tests/device/test_i8042 tests/device/test_pvpanic
 check_PROGRAMS += tests/device/test_virtio_net tests/device/test_virtio_net_control tests/device/test_virtio_net_rx tests/device/test_virtio_net_tx
-check_PROGRAMS += tests/device/test_io_bus tests/device/test_pci tests/device/test_virtio_scsi tests/device/test_virtio_balloon
+check_PROGRAMS += tests/device/test_io_bus tests/device/test_pci tests/device/test_virtio_scsi tests/device/test_virtio_balloon tests/device/test_virtio_mem
 check_PROGRAMS += tests/device/test_hostile tests/device/test_virtio_blk tests/device/test_virtqueue tests/device/test_virtio_pci tests/device/test_virtio_serial
 endif
 endif
@@ -23,6 +23,7 @@ tests_device_test_i8042_LDADD = $(device_test_libs)
 tests_device_test_pvpanic_LDADD = $(device_test_libs)
 tests_device_test_uart16550_LDADD = $(device_test_libs)
 tests_device_test_virtio_balloon_LDADD = $(device_test_libs)
+tests_device_test_virtio_mem_LDADD = $(device_test_libs)
 tests_device_test_virtio_blk_SOURCES = tests/device/test_virtio_blk.c tests/device/blk.c tests/device/blk.h
 tests_device_test_virtio_blk_LDADD = $(device_test_libs)
 tests_device_test_virtio_blk_life_SOURCES = tests/device/test_virtio_blk_life.c tests/device/blk.c tests/device/blk.h

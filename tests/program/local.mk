@@ -16,6 +16,7 @@ EXTRA_DIST += tests/program/vmm_monitor.py \
 	tests/program/vmm-confine.test \
 	tests/program/vmm-disks.test \
 	tests/program/vmm-fds.test \
+	tests/program/vmm-memory.test \
 	tests/program/vmm-options.test \
 	tests/program/vmm-probe.test \
 	tests/program/vmm-qmp.test \

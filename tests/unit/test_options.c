@@ -143,7 +143,8 @@ START_TEST (memory) {
     bad("-m|512k", "at least 1 MiB");
     bad("-m|lots", "must be a size like 512M or 2G, not 'lots'");
     bad("-m|-1", "must be a size");
-    bad("-m|512,slots=2,maxmem=4G", "memory hotplug ('slots', 'maxmem') is not supported");
+    bad("-m|512,slots=2", "'slots' needs 'maxmem'");
+    bad("-m|512,maxmem=8192T", "no machine has that much memory");
     bad("-m|512,colour=red", "unknown property 'colour'");
     bad("-m|16000000T", "no machine has that much");
     bad("-m", "-m: needs an argument");
