@@ -63,3 +63,8 @@ void hostile_balloon_add(Hostile *self);
 void hostile_balloon_step(Hostile *self);
 void hostile_balloon_peer(Hostile *self, guint what);
 void hostile_balloon_check_alive(Hostile *self);
+
+void hostile_mem_add(Hostile *self);
+void hostile_mem_step(Hostile *self);
+void hostile_mem_peer(Hostile *self, guint what);
+void hostile_mem_check_alive(Hostile *self);

@@ -286,6 +286,10 @@ static void step_control(Hostile *self)
         hostile_balloon_step(self);
         return;
     }
+    if (self->kind == HOSTILE_MEM) {
+        hostile_mem_step(self);
+        return;
+    }
     if (self->netdev != NULL) {
         if (hostile_take(self, 1) % 2 == 0)
             step_send(self);
@@ -353,6 +357,8 @@ static void step_peer(Hostile *self)
         step_net(self, what);
     if (self->kind == HOSTILE_BALLOON)
         hostile_balloon_peer(self, what);
+    if (self->kind == HOSTILE_MEM)
+        hostile_mem_peer(self, what);
     if (self->peer < 0)
         return;
     if (what % 2 == 0) {
@@ -418,6 +424,8 @@ Hostile *hostile_new(HostileKind kind)
         hostile_disk_add(self);
     } else if (kind == HOSTILE_BALLOON) {
         hostile_balloon_add(self);
+    } else if (kind == HOSTILE_MEM) {
+        hostile_mem_add(self);
     } else {
         int pair[2];
         g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
@@ -492,6 +500,8 @@ void hostile_check_alive(Hostile *self)
         hostile_disk_check_alive(self);
     } else if (self->kind == HOSTILE_BALLOON) {
         hostile_balloon_check_alive(self);
+    } else if (self->kind == HOSTILE_MEM) {
+        hostile_mem_check_alive(self);
     } else if (self->kind == HOSTILE_RNG) {
         DriverQueue *queue = driver_setup_queue(driver, 0, 8);
         driver_ok(driver);

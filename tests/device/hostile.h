@@ -19,6 +19,7 @@ typedef enum {
     HOSTILE_SCSI,       /* two disks and a CD-ROM */
     HOSTILE_SCSI_THREAD,
     HOSTILE_BALLOON, /* all of its queues */
+    HOSTILE_MEM,
     HOSTILE_KINDS
 } HostileKind;
 

@@ -14,7 +14,7 @@ endif
 tests_device_libdevice_a_SOURCES = tests/device/driver.c tests/device/driver.h \
 	tests/device/fake-netdev.c tests/device/fake-netdev.h tests/device/net-rig.c tests/device/net-rig.h \
 	tests/device/hostile.c tests/device/hostile.h tests/device/hostile-private.h \
-	tests/device/hostile-balloon.c tests/device/hostile-disk.c
+	tests/device/hostile-balloon.c tests/device/hostile-disk.c tests/device/hostile-mem.c
 device_test_libs = tests/device/libdevice.a host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS) $(VMM_LIBS)
 tests_device_test_virtio_scsi_LDADD = $(device_test_libs)
 tests_device_test_pc_board_LDADD = $(device_test_libs)

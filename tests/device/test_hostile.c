@@ -99,6 +99,11 @@ START_TEST (balloon_survives) {
 }
 END_TEST
 
+START_TEST (mem_survives) {
+    play_all(HOSTILE_MEM);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("hostile");
@@ -113,6 +118,7 @@ static Suite *suite(void)
     tcase_add_test(c, scsi_survives);
     tcase_add_test(c, scsi_on_a_thread_survives);
     tcase_add_test(c, balloon_survives);
+    tcase_add_test(c, mem_survives);
     suite_add_tcase(s, c);
     return s;
 }
