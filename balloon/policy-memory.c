@@ -5,10 +5,34 @@
 
 /* A guest that was not busy for so long is idle. */
 #define IDLE_MS 120000
+/* A cut that lasted so long was worth it; after one that did not a guest keeps what it was given for longer.
+ */
+#define HOLD_GOOD_MS  (10 * 60 * 1000)
+#define HOLD_START_MS (5 * 60 * 1000)
+#define HOLD_MAX_MS   (30 * 60 * 1000)
+/* A guest that was given memory is only led down again for at least this part of its size. */
+#define TURN_TAKE  6
+#define TURN_PROBE 4
+
+/* How hard a search for cold memory is: the slots of PolicyGuestState.hurt that count, and by how much the
+ * time that a guest keeps what it was given is shortened. */
+typedef struct {
+    guint slots;
+    gint32 haste;
+    gboolean critical;
+} Search;
+
+static const Search search_easy = {.slots = POLICY_PEAKS, .haste = 1};
+static const Search search_hard = {.slots = 10, .haste = 8};
+static const Search search_critical = {.critical = TRUE};
+
+/* In this time reversals are earned anew. */
+#define FULL_MS (60 * 60 * 1000)
 
 /* One step of sharing: what the policy's parts work on. */
 typedef struct {
     const PolicyConfig *config;
+    PolicyState *state;
     const PolicyHost *host;
     const PolicyGuest *guests;
     PolicyGuestState *states;
@@ -36,6 +60,23 @@ static gint64 freed_by(const Step *step, guint i, gint64 target)
     return MAX(MIN(step->guests[i].rss, step->states[i].target) - target, 0);
 }
 
+/* A cut ends: how long it lasted tells how long the next one may wait. */
+static void learn_hold(const Step *step, PolicyGuestState *state)
+{
+    if (step->now - state->turned_at < HOLD_GOOD_MS)
+        state->hold = CLAMP(state->hold * 2, HOLD_START_MS, HOLD_MAX_MS);
+    else
+        state->hold = MAX(state->hold / 2, 2 * step->config->hold_ms);
+}
+
+/* Whether a guest may be led down: one that was led up before has kept what it was given for its time, and
+ * the guests together have reversals left. */
+static gboolean may_turn(const Step *step, const PolicyGuestState *state, gint32 haste)
+{
+    return state->direction <= 0 ||
+           (step->state->tokens >= 2000 && step->now - state->grown_at >= state->hold / haste);
+}
+
 static void set_target(Step *step, guint i, gint64 target, PolicyReason reason)
 {
     PolicyGuestState *state = &step->states[i];
@@ -45,11 +86,15 @@ static void set_target(Step *step, guint i, gint64 target, PolicyReason reason)
         step->free += freed_by(step, i, target);
         state->cut_at = step->now;
         if (state->direction > 0)
-            state->tokens -= 2000; /* it may have to be given back */
+            step->state->tokens -= 2000; /* it may have to be given back */
     } else {
+        if (state->direction < 0)
+            learn_hold(step, state);
         step->free -= target - MAX(state->target, MIN(step->guests[i].rss, target));
         state->grown_at = step->now;
     }
+    if (direction != state->direction)
+        state->turned_at = step->now;
     state->direction = direction;
     state->target = target;
     state->target_at = step->now;
@@ -95,12 +140,13 @@ static gint64 lacks(const Step *step, guint i, gboolean relaxed, PolicyReason *r
         if (state->hurt_at < step->now - 1500 ||
             (step->now - state->grown_at < MAX(guest->stats_age, 0) + 2000 && state->grown_at > 0))
             return 0;
-        /* What it reads back in a second, and a little; more when the disk does not let it read what it
-         * wants. */
-        wanted = state->target + MAX(state->pain / 16, state->pain > 96 * 16 ? state->target / 8 : 0) +
-                 decision->guard / 4;
+        /* What it reads back in a second; more when the disk does not let it read what it wants. */
+        wanted = state->target + MAX(state->pain / 16, state->pain > 96 * 16 ? state->target / 8 : 0);
     } else if (state->trust == POLICY_TRUST_FULL && state->target - state->used < decision->guard / 2 &&
-               (!state->squeezed || relaxed)) {
+               ((!state->squeezed && state->direction >= 0) ||
+                step->free >= of_host(step, step->config->high_permille))) {
+        /* What was taken is given back when there is plenty. Until then a guest that was led down makes room
+         * by itself, of cold pages; if it has none left it hurts, and that counts. */
         *reason = state->squeezed ? POLICY_REASON_GIVE_BACK : POLICY_REASON_NEED;
         wanted = state->used + decision->guard * 3 / 2;
         if (relaxed)
@@ -227,13 +273,13 @@ static void take(Step *step, Level level, gint64 wanted)
         if (!acts_on(step, i) || policy_hurts(state, step->now) ||
             step->now - state->grown_at < step->config->hold_ms)
             continue;
-        if (state->direction > 0 && state->tokens < 2000)
+        if (!may_turn(step, state, level == LEVEL_SHORT ? search_hard.haste : search_easy.haste))
             continue;
         if (level == LEVEL_EASE && step->now - state->since < 300000)
             continue;
         gint64 floor = floor_of(step, i, level);
         gint64 freed = freed_by(step, i, floor);
-        if (freed < MAX(POLICY_STEP_MIN, state->target / 16))
+        if (freed < MAX(POLICY_STEP_MIN, state->target / (state->direction > 0 ? TURN_TAKE : 16)))
             continue;
         /* Who holds most that is idle, for the least shares, pays first. */
         gint64 key = freed * 1000 / step->guests[i].shares;
@@ -247,7 +293,7 @@ static void take(Step *step, Level level, gint64 wanted)
 }
 
 /* Takes what guests use, a little from each, and watches whether it hurts: cold pages do not. */
-static void probe(Step *step, gint64 wanted, guint hold, gboolean critical)
+static void probe(Step *step, gint64 wanted, const Search *search)
 {
     Candidate *candidates = g_new(Candidate, step->count);
     guint found = 0;
@@ -257,32 +303,48 @@ static void probe(Step *step, gint64 wanted, guint hold, gboolean critical)
         if (!acts_on(step, i) || policy_hurts(state, step->now))
             continue;
         gint64 pause = step->config->probe_ms + MAX(guest->stats_age, 0);
-        if (!critical && state->direction > 0 && state->tokens < 2000)
+        if (!search->critical && !may_turn(step, state, search->haste))
             continue;
-        if (!critical &&
+        if (!search->critical &&
             (step->now - state->grown_at < 2 * step->config->hold_ms || step->now - state->cut_at < pause ||
              (state->hurt_at > 0 && step->now - state->hurt_at < 60000)))
             continue;
         gint64 floor = MAX(policy_minimum(step->config, guest),
                            guest->max * (state->trust == POLICY_TRUST_FULL ? 0 : 500) / 1000);
-        if (!critical)
-            floor = MAX(floor, knee_of(state, hold));
-        if (!critical && state->trust != POLICY_TRUST_FULL)
+        if (!search->critical)
+            floor = MAX(floor, knee_of(state, search->slots));
+        if (!search->critical && state->trust != POLICY_TRUST_FULL)
             continue;
-        gint64 cut = MAX(state->target * (critical ? 80 : 30) / 1000, POLICY_STEP_MIN / 2);
+        gint64 cut = MAX(state->target * (search->critical ? 80 : 30) / 1000, POLICY_STEP_MIN / 2);
         floor = MAX(floor, MIN(state->target, guest->rss) - cut);
         if (freed_by(step, i, floor) < POLICY_STEP_MIN / 4)
             continue;
         /* Idle guests first: what they hold is the likeliest to be cold. */
         gint64 key = -(gint64)state->busy * step->guests[i].shares / 100;
+        if (state->direction > 0 && !search->critical) {
+            /* To turn one that was led up costs a reversal: last, and where there is most to find. */
+            gint64 most = MIN(state->target, guest->rss) -
+                          MAX(policy_minimum(step->config, guest), knee_of(state, search->slots));
+            if (most * TURN_PROBE < state->target)
+                continue;
+            key = most - ((gint64)1 << 40);
+        }
         candidates[found++] = (Candidate){.guest = i, .key = key, .floor = floor};
     }
     qsort(candidates, found, sizeof *candidates, by_key);
     gint64 goal = step->free + wanted;
+    gboolean turned = FALSE;
     for (guint k = 0; k < found && step->free < goal; k++) {
         guint i = candidates[k].guest;
+        if (step->states[i].direction > 0 && !search->critical) {
+            /* One at a time: much from one guest rather than a little from many. */
+            if (turned)
+                break;
+            turned = TRUE;
+        }
         step->states[i].squeezed = TRUE;
-        set_target(step, i, candidates[k].floor, critical ? POLICY_REASON_CRITICAL : POLICY_REASON_PROBE);
+        set_target(step, i, candidates[k].floor,
+                   search->critical ? POLICY_REASON_CRITICAL : POLICY_REASON_PROBE);
     }
     g_free(candidates);
 }
@@ -318,11 +380,22 @@ static gint64 in_flight(const Step *step)
     return sum;
 }
 
+/* Reversals that the guests may cause together: those of a quarter of an hour may be made at once, and two
+ * guests' in any case. What the host takes in need is owed, up to as much. */
+static void refill(const PolicyConfig *config, PolicyState *state, guint count, gint64 elapsed)
+{
+    gint64 hour = (gint64)config->reversals * 1000 * count, most = MAX(hour / 4, 4000);
+    gint64 due = hour * CLAMP(elapsed, 0, FULL_MS) + state->tokens_rest;
+    state->tokens_rest = due % FULL_MS;
+    state->tokens = CLAMP(state->tokens + due / FULL_MS, -most, most);
+}
+
 void policy_share_memory(const PolicyConfig *config, PolicyState *state, const PolicyHost *host,
                          const PolicyGuest *guests, PolicyGuestState *states, PolicyDecision *decisions,
                          guint *order, guint count, gint64 now)
 {
     Step step = {.config = config,
+                 .state = state,
                  .host = host,
                  .guests = guests,
                  .states = states,
@@ -335,6 +408,7 @@ void policy_share_memory(const PolicyConfig *config, PolicyState *state, const P
         gint64 fall = (state->available - host->available) * 16 * 1000 / elapsed;
         state->falling = (state->falling + fall) / 2;
     }
+    refill(config, state, count, state->now > 0 ? elapsed : FULL_MS);
     state->available = host->available;
     /* A fall goes on for some seconds, until what is decided now has happened; but one leap is no trend. */
     gint64 expected_fall = MIN(MAX(state->falling, 0) * 3 / 16, host->total * config->soft_permille / 1000);
@@ -348,17 +422,15 @@ void policy_share_memory(const PolicyConfig *config, PolicyState *state, const P
     if (step.free - unmet < soft)
         take(&step, LEVEL_SOFT, soft + of_host(&step, 10) - step.free + unmet);
     if (step.free - unmet < low)
-        probe(&step, low - step.free + unmet, 40, FALSE);
+        probe(&step, low - step.free + unmet, &search_easy);
     if (step.free - unmet < low)
         take(&step, LEVEL_LOW, low - step.free + unmet);
     if (step.free - unmet < very_low)
-        probe(&step, very_low - step.free + unmet, 20, FALSE);
-    if (step.free - unmet < very_low)
         take(&step, LEVEL_SHORT, very_low - step.free + unmet);
     if (step.free - unmet < very_low)
-        probe(&step, very_low - step.free + unmet, 10, FALSE);
+        probe(&step, very_low - step.free + unmet, &search_hard);
     if (step.free + expected_fall < crit)
-        probe(&step, crit - step.free, 0, TRUE);
+        probe(&step, crit - step.free, &search_critical);
     gint64 ease = of_host(&step, config->ease_permille);
     if (step.free < ease)
         take(&step, LEVEL_EASE, (ease - step.free) / 64 + 1);

@@ -36,7 +36,7 @@ gint64 policy_peak(const PolicyGuestState *state, guint slots)
 
 gint64 policy_knee(const PolicyGuestState *state, guint slots)
 {
-    return most_of(state->hurt, state->peak_slot, slots);
+    return most_of(state->hurt[state->works ? 1 : 0], state->peak_slot, slots);
 }
 
 gboolean policy_hurts(const PolicyGuestState *state, gint64 now)
@@ -53,8 +53,7 @@ static void first_look(const PolicyConfig *config, const PolicyGuest *guest, Pol
                                 .target = guest->actual,
                                 .target_at = now,
                                 .target_from = guest->actual,
-                                .tokens = (gint64)config->reversals * 1000,
-                                .tokens_at = now,
+                                .hold = 2 * config->hold_ms,
                                 .told_at = -1,
                                 .peak_slot = -1,
                                 .cpu_ms = guest->cpu_ms,
@@ -91,7 +90,8 @@ static void turn_slots(PolicyGuestState *state, gint64 now)
     if (state->peak_slot < 0)
         state->peak_slot = slot - 1;
     for (gint64 k = MAX(state->peak_slot + 1, slot - POLICY_PEAKS + 1); k <= slot; k++)
-        state->peak[k % POLICY_PEAKS] = state->hurt[k % POLICY_PEAKS] = 0;
+        state->peak[k % POLICY_PEAKS] = state->hurt[0][k % POLICY_PEAKS] = state->hurt[1][k % POLICY_PEAKS] =
+            0;
     state->peak_slot = slot;
 }
 
@@ -113,7 +113,7 @@ static void take_swap(const PolicyGuest *guest, PolicyGuestState *state, gint64 
         state->hurt_at = now;
         if (state->hurt_since == 0)
             state->hurt_since = now;
-        remember(state, state->hurt, size_at(state, now - guest->stats_age));
+        remember(state, state->hurt[state->works ? 1 : 0], size_at(state, now - guest->stats_age));
     } else if (!policy_hurts(state, now)) {
         state->hurt_since = 0;
     }
@@ -165,6 +165,12 @@ static void take_cpu(const PolicyGuest *guest, PolicyGuestState *state, gint64 n
     state->busy = (gint32)((state->busy * 15 + busy) / 16);
     if (state->busy >= POLICY_IDLE_PERMILLE)
         state->busy_at = now;
+    /* At work: a third of the most of the last hour, and left at a quarter. */
+    state->quick = (gint32)((state->quick * 3 + busy) / 4);
+    state->busiest = MAX(state->busiest - (gint32)(state->busiest * elapsed / 3600000), state->busy);
+    gint32 line = MAX(POLICY_IDLE_PERMILLE, state->busiest / 3);
+    gboolean works = state->works ? state->quick * 4 >= line * 3 : state->quick >= line;
+    state->works = works;
     state->cpu_ms = guest->cpu_ms;
     state->cpu_at = now;
 }
@@ -222,12 +228,6 @@ void policy_observe(const PolicyConfig *config, const PolicyGuest *guest, Policy
         take_statistics(guest, state, now);
     follow_balloon(guest, state, decision, now);
     state->trust = trust_of(guest, state, now);
-    gint64 full = (gint64)config->reversals * 1000;
-    state->tokens = MIN(state->tokens + (now - state->tokens_at) * full / 3600000, full);
-    if (state->tokens < full)
-        state->tokens_at = now - (now - state->tokens_at) * full % 3600000 / MAX(full, 1);
-    else
-        state->tokens_at = now;
     gint64 guard = MAX(POLICY_GUARD_MIN, state->used * config->guard_permille / 1000);
     decision->target = state->target;
     decision->used = state->used;

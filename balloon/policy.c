@@ -11,7 +11,7 @@ void policy_config_init(PolicyConfig *config)
                              .guard_permille = 50,
                              .min_permille = 250,
                              .dark_permille = 750,
-                             .reversals = 8,
+                             .reversals = 4,
                              .hold_ms = 30000,
                              .probe_ms = 5000};
 }

@@ -25,7 +25,7 @@ typedef struct PolicyConfig {
     gint32 guard_permille; /* of what a guest uses: left free beyond it */
     gint32 min_permille;   /* of a guest's maximum: its minimum when nothing else is said */
     gint32 dark_permille;  /* of its maximum: the floor of a guest that says nothing about its memory */
-    gint32 reversals;      /* changes of direction that a guest is allowed in an hour */
+    gint32 reversals;      /* changes of direction in an hour, times the number of guests */
     gint64 hold_ms;        /* after a guest was given memory, before any is taken from it */
     gint64 probe_ms;       /* between two cuts into memory that a guest uses */
 } PolicyConfig;
@@ -120,24 +120,27 @@ typedef struct PolicyGuestState {
     gint64 told_at; /* when its last statistics were told */
     gint64 used;    /* MiB, then */
     gint64 usable;
-    gint32 peak[POLICY_PEAKS]; /* the most that it used in each slot */
-    gint32 hurt[POLICY_PEAKS]; /* the largest size at which it hurt in each slot */
-    gint64 peak_slot;          /* number of the slot that is being filled: time / POLICY_PEAK_MS */
-    gint64 jump;               /* MiB it grew by in a reaction time, the most, fading; in 1/16 MiB */
+    gint32 peak[POLICY_PEAKS];    /* the most that it used in each slot */
+    gint32 hurt[2][POLICY_PEAKS]; /* the largest size at which it hurt in each slot, at rest and at work */
+    gint64 peak_slot;             /* number of the slot that is being filled: time / POLICY_PEAK_MS */
+    gint64 jump;                  /* MiB it grew by in a reaction time, the most, fading; in 1/16 MiB */
     gint64 swapped_in, swapped_out, major_faults;
     gint64 in_swap;          /* MiB that it has swapped out and may want back */
     gint64 pain;             /* MiB/s that it reads back from swap, smoothed; in 1/16 MiB */
     gint64 hurt_at;          /* when it last was in pain */
     gint64 hurt_since;       /* when the pain began; 0: it has none */
     gint64 grown_at, cut_at; /* when it was last given memory, when some was taken */
+    gint64 turned_at;        /* when the direction last changed */
     gint32 direction;        /* of the last change: 1 grown, -1 shrunk */
-    gint64 tokens;           /* reversals that it may still make, in 1/1000 */
-    gint64 tokens_at;
+    gint64 hold;     /* ms: how long it keeps what it was given; longer after cuts that did not last */
     gint64 squeezed; /* it was cut below what it used: its lack of free memory is our doing */
     gint32 failures; /* targets that were not followed in a row */
     gint64 retry_at; /* a guest without a driver is asked again then */
     gint64 cpu_ms, cpu_at;
     gint32 busy;           /* permille of one CPU, smoothed */
+    gint32 quick;          /* the same, smoothed less */
+    gint32 busiest;        /* the most of busy, fading in an hour */
+    gboolean works;        /* its vCPUs are at work, by its own measure */
     gint64 busy_at;        /* when it was not idle */
     gint32 contradictions; /* of its statistics, in a row */
     gint64 doubt_until;
@@ -146,6 +149,8 @@ typedef struct PolicyGuestState {
 typedef struct PolicyState {
     gint64 now;
     gint64 calm_since;         /* when the host last was short; 0: is now */
+    gint64 tokens;             /* reversals that the guests together may still make, in 1/1000 */
+    gint64 tokens_rest;        /* what was earned of the next thousandth */
     gint64 available, falling; /* at the last plan; MiB/s at which it falls, smoothed, in 1/16 */
 } PolicyState;
 

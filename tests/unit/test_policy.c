@@ -195,6 +195,55 @@ START_TEST(test_idle_guests_pay_before_those_with_more_shares)
 }
 END_TEST
 
+/* Guest 0 is led down, then hurts and is led up; the next time that may be undone comes later each time. */
+START_TEST(test_cut_that_did_not_last_is_not_repeated_soon)
+{
+    gint64 hold = 0;
+    for (int round = 0; round < 4; round++) {
+        PolicyGuestState *state = &world.states[0];
+        for (int s = 0; s < 60 && (s == 0 || state->direction >= 0); s++) {
+            world.host.available = 0; /* all are cut */
+            tick();
+        }
+        ck_assert_int_lt(state->direction, 0);
+        world.host.available = 16384;
+        for (int s = 0; s < 10 && state->direction < 0; s++) {
+            world.guests[0].swapped_in += 300;
+            world.used[0] = world.guests[0].actual;
+            tick();
+        }
+        ck_assert_int_gt(state->direction, 0);
+        ck_assert_int_ge(state->hold, 5 * 60 * 1000);
+        ck_assert_int_le(state->hold, 30 * 60 * 1000);
+        ck_assert(state->hold > hold || hold == 30 * 60 * 1000);
+        hold = state->hold;
+        ticks(60);
+    }
+}
+END_TEST
+
+/* All have been led up once; then little memory is missing for long: as many are led down as there are
+ * reversals for. */
+START_TEST(test_reversals_are_rationed)
+{
+    world.config.reversals = 1;
+    ticks(2);
+    for (guint g = 0; g < GUESTS; g++) {
+        world.states[g].direction = 1;
+        world.states[g].hold = 60000;
+        world.used[g] = 3900;
+    }
+    int turned = 0;
+    for (int s = 0; s < 300; s++) {
+        world.host.available = 16384 * 4 / 100;
+        tick();
+    }
+    for (guint g = 0; g < GUESTS; g++)
+        turned += world.states[g].direction < 0;
+    ck_assert_int_eq(turned, 2); /* what is to be had at once; an hour would bring three more */
+}
+END_TEST
+
 /* SplitMix64. */
 static guint64 chance(guint64 *seed)
 {
@@ -269,6 +318,8 @@ int main(void)
     tcase_add_test(cases, test_balloon_that_does_not_move_is_given_up);
     tcase_add_test(cases, test_who_swaps_with_much_free_is_not_believed);
     tcase_add_test(cases, test_idle_guests_pay_before_those_with_more_shares);
+    tcase_add_test(cases, test_cut_that_did_not_last_is_not_repeated_soon);
+    tcase_add_test(cases, test_reversals_are_rationed);
     tcase_add_loop_test(cases, test_nonsense_keeps_the_bounds, 0, 20);
     tcase_add_test(cases, test_names);
     suite_add_tcase(suite, cases);
