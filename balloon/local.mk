@@ -6,7 +6,10 @@ endif
 # The policy: arithmetic alone.
 balloon_libpolicy_a_SOURCES = \
 	balloon/policy.c balloon/policy.h balloon/policy-private.h \
-	balloon/policy-memory.c balloon/policy-need.c
+	balloon/policy-memory.c balloon/policy-need.c \
+	balloon/policy-ksm.c balloon/policy-ksm.h \
+	balloon/policy-vcpu.c balloon/policy-vcpu.h \
+	balloon/policy-numa.c balloon/policy-numa.h
 balloon_sim_libsim_a_SOURCES = \
 	balloon/sim/sim-input.c balloon/sim/sim-input.h \
 	balloon/sim/sim-model.c balloon/sim/sim-model.h \
