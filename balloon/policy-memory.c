@@ -23,7 +23,7 @@ typedef struct {
 } Search;
 
 static const Search search_easy = {.slots = POLICY_PEAKS, .haste = 1};
-static const Search search_hard = {.slots = 10, .haste = 8};
+static const Search search_hard = {.slots = POLICY_PEAKS / 2, .haste = 8};
 static const Search search_critical = {.critical = TRUE};
 
 /* In this time reversals are earned anew. */
@@ -215,12 +215,10 @@ typedef enum { LEVEL_EASE, LEVEL_SOFT, LEVEL_LOW, LEVEL_SHORT, LEVEL_COUNT } Lev
 
 /* For each level: over how many slots a guest's peak counts, and what the step is called. */
 static const struct {
-    guint slots, hold;
+    guint slots;
     PolicyReason reason;
-} levels[LEVEL_COUNT] = {{30, 40, POLICY_REASON_EASE},
-                         {24, 40, POLICY_REASON_SOFT},
-                         {8, 40, POLICY_REASON_SOFT},
-                         {1, 16, POLICY_REASON_SHORT}};
+} levels[LEVEL_COUNT] = {
+    {30, POLICY_REASON_EASE}, {24, POLICY_REASON_SOFT}, {8, POLICY_REASON_SOFT}, {1, POLICY_REASON_SHORT}};
 
 /* A little above the size at which it hurt. */
 static gint64 knee_of(const PolicyGuestState *state, guint slots)
@@ -246,7 +244,7 @@ static gint64 floor_of(const Step *step, guint i, Level level)
                   (level <= LEVEL_SOFT ? wide_guard(step, i) : step->decisions[i].guard);
     if (level == LEVEL_EASE && guest->caches > 0)
         size += guest->caches / 4;
-    size = MAX(size, knee_of(state, levels[level].hold));
+    size = MAX(size, knee_of(state, POLICY_PEAKS / 2));
     return CLAMP(size, minimum, guest->max);
 }
 

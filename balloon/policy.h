@@ -100,7 +100,7 @@ typedef struct PolicyDecision {
     PolicyTrust trust;
 } PolicyDecision;
 
-#define POLICY_PEAKS   40 /* slots of POLICY_PEAK_MS: twenty minutes */
+#define POLICY_PEAKS   80 /* slots of POLICY_PEAK_MS: forty minutes */
 #define POLICY_PEAK_MS 30000
 #define POLICY_TRACK   32 /* how many past sizes are remembered, one a plan */
 
