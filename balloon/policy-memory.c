@@ -140,8 +140,11 @@ static gint64 lacks(const Step *step, guint i, gboolean relaxed, PolicyReason *r
         if (state->hurt_at < step->now - 1500 ||
             (step->now - state->grown_at < MAX(guest->stats_age, 0) + 2000 && state->grown_at > 0))
             return 0;
-        /* What it reads back in a second; more when the disk does not let it read what it wants. */
+        /* What it reads back in a second; more when the disk does not let it read what it wants, and when
+         * there is plenty. */
         wanted = state->target + MAX(state->pain / 16, state->pain > 96 * 16 ? state->target / 8 : 0);
+        if (step->free >= of_host(step, step->config->high_permille))
+            wanted = MAX(wanted, state->target + MAX(state->target / 4, decision->guard));
     } else if (state->trust == POLICY_TRUST_FULL && state->target - state->used < decision->guard / 2 &&
                ((!state->squeezed && state->direction >= 0) ||
                 step->free >= of_host(step, step->config->high_permille))) {
