@@ -139,6 +139,21 @@ START_TEST (test_unique_memory_is_given_up) {
 }
 END_TEST
 
+/* Guests come and go that have nothing in common: their being new is no reason any more. */
+START_TEST (test_new_guests_of_unique_memory_start_no_bursts) {
+    int bursts = 0;
+    for (int s = 0; s < 1200; s++) {
+        if (s % 60 == 0) {
+            world.states[0] = (PolicyKsmGuestState){0};
+            arrive(0, 512, 0);
+        }
+        tick();
+        bursts += world.decision.reason == POLICY_KSM_REASON_GROWN;
+    }
+    ck_assert_int_eq(bursts, 2);
+}
+END_TEST
+
 START_TEST (test_budget_holds_in_the_long_run) {
     world.host.total = 1 << 20;
     world.host.available = 300000;
@@ -188,6 +203,7 @@ int main(void)
     tcase_add_test(cases, test_nothing_is_scanned_while_the_host_is_relaxed);
     tcase_add_test(cases, test_growth_is_seen_for_each_guest);
     tcase_add_test(cases, test_unique_memory_is_given_up);
+    tcase_add_test(cases, test_new_guests_of_unique_memory_start_no_bursts);
     tcase_add_test(cases, test_budget_holds_in_the_long_run);
     tcase_add_test(cases, test_nonsense_keeps_the_bounds);
     suite_add_tcase(suite, cases);
