@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 if ENABLE_BALLOON
-bin_PROGRAMS += balloon/sim/balloon-sim
-noinst_LIBRARIES += balloon/libpolicy.a balloon/sim/libsim.a
+bin_PROGRAMS += balloon/sim/balloon-sim balloon/daemon/balloonctl
+sbin_PROGRAMS += balloon/daemon/balloond
+noinst_LIBRARIES += balloon/libpolicy.a balloon/sim/libsim.a balloon/daemon/libballoond.a
 endif
 # The policy: arithmetic alone.
 balloon_libpolicy_a_SOURCES = \
@@ -20,3 +21,20 @@ balloon_sim_libsim_a_SOURCES = \
 	balloon/sim/sim-trace.c balloon/sim/sim-trace.h
 balloon_sim_balloon_sim_SOURCES = balloon/sim/balloon-sim.c
 balloon_sim_balloon_sim_LDADD = balloon/sim/libsim.a balloon/libpolicy.a $(GLIB_LIBS)
+# The daemon, all but main(), for balloonctl (which replays its log) and tests.
+balloon_daemon_libballoond_a_SOURCES = \
+	balloon/daemon/audit.c balloon/daemon/audit.h balloon/daemon/audit-private.h \
+	balloon/daemon/audit-fields.c \
+	balloon/daemon/control.c balloon/daemon/control.h \
+	balloon/daemon/fake.c balloon/daemon/fake.h \
+	balloon/daemon/fleet.c balloon/daemon/fleet.h \
+	balloon/daemon/host.c balloon/daemon/host.h \
+	balloon/daemon/loop.c balloon/daemon/loop.h \
+	balloon/daemon/replay.c \
+	balloon/daemon/report.c balloon/daemon/report.h \
+	balloon/daemon/settings.c balloon/daemon/settings.h
+BALLOOND_LIBS = balloon/daemon/libballoond.a balloon/sim/libsim.a balloon/libpolicy.a $(DOMAIN_LIBS)
+balloon_daemon_balloond_SOURCES = balloon/daemon/balloond.c
+balloon_daemon_balloond_LDADD = $(BALLOOND_LIBS)
+balloon_daemon_balloonctl_SOURCES = balloon/daemon/balloonctl.c
+balloon_daemon_balloonctl_LDADD = $(BALLOOND_LIBS)

@@ -356,6 +356,10 @@ static gboolean act(gpointer data, const DomainJob *job, GError **error)
     case DOMAIN_ACTION_SET_BALLOON:
         status = virDomainSetMemoryFlags(handle, (unsigned long)job->value, VIR_DOMAIN_AFFECT_LIVE);
         break;
+    case DOMAIN_ACTION_SET_STATS_PERIOD:
+        status =
+            virDomainSetMemoryStatsPeriod(handle, (int)MIN(job->value, G_MAXINT), VIR_DOMAIN_AFFECT_LIVE);
+        break;
     }
     if (status != 0) {
         fail(error, DOMAIN_SOURCE_ERROR_FAILED, "");

@@ -286,6 +286,17 @@ void monitor_guest_act(MonitorGuest *guest, DomainAction action, guint64 value, 
         json_object_set_int_member(arguments, "value", (gint64)MIN(value, G_MAXINT64 / 1024) * 1024);
         act_ask(call, "balloon", arguments);
         break;
+    case DOMAIN_ACTION_SET_STATS_PERIOD:
+        if (monitor_guest_balloon(guest) == NULL) {
+            call->error = g_error_new(DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_FAILED, "it has no balloon");
+            break;
+        }
+        arguments = json_object_new();
+        json_object_set_string_member(arguments, "path", monitor_guest_balloon(guest));
+        json_object_set_string_member(arguments, "property", "guest-stats-polling-interval");
+        json_object_set_int_member(arguments, "value", (gint64)MIN(value, G_MAXINT32 / 1000));
+        act_ask(call, "qom-set", arguments);
+        break;
     }
     act_done(call);
 }

@@ -577,3 +577,8 @@ const char *monitor_guest_agent_path(const MonitorGuest *guest)
 {
     return guest->agent_path;
 }
+
+const char *monitor_guest_balloon(const MonitorGuest *guest)
+{
+    return guest->balloon;
+}

@@ -34,6 +34,8 @@ Domain *monitor_guest_domain(const MonitorGuest *guest);
 /* Borrowed; NULL if it is not there. */
 QmpClient *monitor_guest_client(const MonitorGuest *guest);
 const char *monitor_guest_agent_path(const MonitorGuest *guest);
+/* The QOM path of its balloon, borrowed; NULL: it has none that is known. */
+const char *monitor_guest_balloon(const MonitorGuest *guest);
 
 /* In domain-monitor-calls.c. task: taken; returns a DomainDetail, or a boolean. */
 void monitor_guest_detail(MonitorGuest *guest, guint timeout_ms, GTask *task);

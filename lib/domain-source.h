@@ -82,9 +82,10 @@ DomainDetail *domain_source_detail_finish(GAsyncResult *result, GError **error);
 typedef enum {
     DOMAIN_ACTION_PAUSE,
     DOMAIN_ACTION_RESUME,
-    DOMAIN_ACTION_SHUTDOWN,    /* the power button */
-    DOMAIN_ACTION_SET_VCPUS,   /* value: how many */
-    DOMAIN_ACTION_SET_BALLOON, /* value: KiB */
+    DOMAIN_ACTION_SHUTDOWN,         /* the power button */
+    DOMAIN_ACTION_SET_VCPUS,        /* value: how many */
+    DOMAIN_ACTION_SET_BALLOON,      /* value: KiB */
+    DOMAIN_ACTION_SET_STATS_PERIOD, /* value: s between the statistics that its balloon driver tells */
 } DomainAction;
 
 void domain_source_act_async(DomainSource *source, const char *uuid, DomainAction action, guint64 value,
