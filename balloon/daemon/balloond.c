@@ -4,9 +4,12 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "balloon/daemon/control.h"
 #include "balloon/daemon/loop.h"
@@ -15,6 +18,7 @@
 #include "lib/memory.h"
 
 #define DEFAULT_CONFIG "/etc/balloond.conf"
+#define QUIET_S        5 /* after the start: what only starting needed is given back */
 
 typedef struct Program {
     char *config, *root;
@@ -39,20 +43,13 @@ static Settings *read_settings(const Program *program, GError **error)
     return settings_parse(DEFAULT_CONFIG, "", error);
 }
 
-static gboolean on_terminate(gpointer user_data)
-{
-    g_main_loop_quit(((Program *)user_data)->main_loop);
-    return G_SOURCE_CONTINUE;
-}
-
 static void on_over(gpointer user_data)
 {
     g_main_loop_quit(((Program *)user_data)->main_loop);
 }
 
-static gboolean on_hangup(gpointer user_data)
+static void reload(Program *program)
 {
-    Program *program = user_data;
     g_autoptr(GError) error = NULL;
     Settings *settings = read_settings(program, &error);
     if (settings != NULL && !loop_reload(program->loop, settings, &error))
@@ -61,37 +58,75 @@ static gboolean on_hangup(gpointer user_data)
         g_warning("The configuration is as it was: %s", error->message);
     else
         g_message("The configuration was read anew");
+}
+
+static gboolean on_signal(gint fd, GIOCondition condition, gpointer user_data)
+{
+    Program *program = user_data;
+    struct signalfd_siginfo came;
+    while (read(fd, &came, sizeof came) == sizeof came) {
+        if (came.ssi_signo == SIGHUP)
+            reload(program);
+        else
+            g_main_loop_quit(program->main_loop);
+    }
     return G_SOURCE_CONTINUE;
+}
+
+/* From a descriptor: GLib would read them in a thread. */
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static gboolean on_quiet(gpointer user_data)
+{
+    memory_give_back();
+    memory_drop_code();
+    return G_SOURCE_REMOVE;
 }
 
 static int run(Program *program, Settings *settings)
 {
     g_autofree char *path = settings->socket != NULL ? g_strdup(settings->socket) : control_default_path();
     GError *error = NULL;
-    guint signals[3];
+    int signals = open_signals();
+    if (signals < 0) {
+        fprintf(stderr, "balloond: signalfd: %s\n", g_strerror(errno));
+        settings_free(settings);
+        return 1;
+    }
     program->loop = loop_new(settings, program->root != NULL ? program->root : "", program->dry_run, on_over,
                              program, &error);
     if (program->loop == NULL) {
         settings_free(settings);
+        close(signals);
         fail(error);
         return 1;
     }
     program->control = control_new(path, program->loop, &error);
     if (program->control == NULL) {
         loop_free(program->loop);
+        close(signals);
         fail(error);
         return 1;
     }
     program->main_loop = g_main_loop_new(NULL, FALSE);
-    signals[0] = g_unix_signal_add(SIGTERM, on_terminate, program);
-    signals[1] = g_unix_signal_add(SIGINT, on_terminate, program);
-    signals[2] = g_unix_signal_add(SIGHUP, on_hangup, program);
+    guint source = g_unix_fd_add(signals, G_IO_IN, on_signal, program);
+    guint quiet = g_timeout_add_seconds(QUIET_S, on_quiet, NULL);
     loop_start(program->loop);
-    memory_give_back_later();
     g_main_loop_run(program->main_loop);
     report_write_files(program->loop);
-    for (guint i = 0; i < G_N_ELEMENTS(signals); i++)
-        g_source_remove(signals[i]);
+    g_source_remove(source);
+    if (g_main_context_find_source_by_id(NULL, quiet) != NULL)
+        g_source_remove(quiet);
+    close(signals);
     control_free(program->control);
     loop_free(program->loop);
     g_main_loop_unref(program->main_loop);

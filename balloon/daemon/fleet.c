@@ -114,7 +114,8 @@ static guint64 mix(guint64 hash, gint64 number)
 
 guint64 fleet_check(const Fleet *fleet)
 {
-    guint64 hash = 0;
+    const PolicyState *host = &fleet->state;
+    guint64 hash = mix(mix(mix(0, host->available), host->falling), host->calm_since);
     for (guint i = 0; i < fleet->count; i++) {
         const PolicyDecision *decision = &fleet->decisions[i];
         const PolicyGuestState *state = &fleet->states[i];

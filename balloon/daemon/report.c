@@ -3,6 +3,10 @@
 
 #include "balloon/daemon/audit-private.h"
 #include "lib/jsonstream.h"
+#include "lib/memory.h"
+
+/* A status of more guests is worth giving its memory back. */
+#define STATUS_MANY 100
 
 /* ---- JSON ---- */
 
@@ -228,6 +232,8 @@ void report_write_files(Loop *loop)
         g_string_append_c(text, '\n');
         write_file(loop->settings->status_file, text);
         g_string_free(text, TRUE);
+        if (loop->fleet.count > STATUS_MANY)
+            memory_give_back_later();
     }
     if (loop->settings->metrics_file != NULL) {
         GString *text = report_metrics(loop);

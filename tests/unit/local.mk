@@ -138,13 +138,16 @@ tests_unit_test_virt_top_LDADD = virt-top/libvirttop.a $(DOMAIN_LIBS) $(CHECK_LI
 if HAVE_CHECK
 if ENABLE_BALLOON
 check_PROGRAMS += tests/unit/test_policy tests/unit/test_policy_ksm \
-	tests/unit/test_policy_vcpu tests/unit/test_policy_numa
+	tests/unit/test_policy_vcpu tests/unit/test_policy_numa \
+	tests/unit/test_balloond
 endif
 endif
 tests_unit_test_policy_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
 tests_unit_test_policy_ksm_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
 tests_unit_test_policy_vcpu_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
 tests_unit_test_policy_numa_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
+tests_unit_test_balloond_SOURCES = tests/unit/test_balloond.c $(fake_root)
+tests_unit_test_balloond_LDADD = $(BALLOOND_LIBS) $(CHECK_LIBS)
 
 # virt-who
 if HAVE_CHECK
