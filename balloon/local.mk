@@ -38,3 +38,12 @@ balloon_daemon_balloond_SOURCES = balloon/daemon/balloond.c
 balloon_daemon_balloond_LDADD = $(BALLOOND_LIBS)
 balloon_daemon_balloonctl_SOURCES = balloon/daemon/balloonctl.c
 balloon_daemon_balloonctl_LDADD = $(BALLOOND_LIBS)
+
+EXTRA_DIST += balloon/daemon/balloond.service.in
+if ENABLE_BALLOON
+nodist_systemdsystemunit_DATA += balloon/daemon/balloond.service
+CLEANFILES += balloon/daemon/balloond.service
+balloon/daemon/balloond.service: balloon/daemon/balloond.service.in Makefile
+	@$(MKDIR_P) balloon/daemon
+	$(AM_V_GEN)sed 's|[@]sbindir[@]|$(sbindir)|' $(srcdir)/balloon/daemon/balloond.service.in >$@
+endif

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 EXTRA_DIST += docs/architecture.md
+EXTRA_DIST += docs/balloond.md
 EXTRA_DIST += docs/cpu-and-memory.md
 EXTRA_DIST += docs/devices.md
 EXTRA_DIST += docs/guest-agent-protocol.md

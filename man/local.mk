@@ -15,7 +15,7 @@ if ENABLE_VIRT_TOP
 dist_man_MANS += man/virt-top.1
 endif
 if ENABLE_BALLOON
-dist_man_MANS += man/balloon-sim.1
+dist_man_MANS += man/balloon-sim.1 man/balloond.8 man/balloond.conf.5 man/balloonctl.1
 endif
 if ENABLE_VIRT_WHO
 dist_man_MANS += man/virt-who.8 man/virt-who-config.5 man/virt-who-password.8

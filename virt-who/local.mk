@@ -31,7 +31,7 @@ virt_who_virt_who_password_LDADD = virt-who/libvirtwho.a lib/libvirtsuite.a $(GN
 
 EXTRA_DIST += virt-who/virt-who.service.in
 if ENABLE_VIRT_WHO
-nodist_systemdsystemunit_DATA = virt-who/virt-who.service
+nodist_systemdsystemunit_DATA += virt-who/virt-who.service
 CLEANFILES += virt-who/virt-who.service
 virt-who/virt-who.service: virt-who/virt-who.service.in Makefile
 	@$(MKDIR_P) virt-who

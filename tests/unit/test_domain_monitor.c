@@ -99,6 +99,7 @@ typedef struct Script {
     guint die_after;  /* answers; 0: never */
     guint mute_after; /* likewise */
     gboolean wrong;   /* every answer has a wrong shape */
+    gint64 period;    /* s between its balloon's statistics, as it was told */
 } Script;
 
 static const char *answer_to(const char *command, const Script *script, char *buffer, gsize size)
@@ -144,9 +145,17 @@ static const char *answer_to(const char *command, const Script *script, char *bu
     return "{}";
 }
 
+static void take_period(Script *script, JsonObject *arguments)
+{
+    if (strcmp(json_object_get_string_member(arguments, "path"), "/machine/peripheral/balloon0") == 0 &&
+        strcmp(json_object_get_string_member(arguments, "property"), "guest-stats-polling-interval") == 0) {
+        script->period = json_object_get_int_member(arguments, "value");
+    }
+}
+
 static void play(int fd, gpointer data)
 {
-    const Script *script = data;
+    Script *script = data;
     guint answers = 0;
     char *line;
 
@@ -161,6 +170,9 @@ static void play(int fd, gpointer data)
             scripted_send(fd, "{\"return\": {\"half\": ");
             g_free(line);
             return;
+        }
+        if (strcmp(command, "qom-set") == 0) {
+            take_period(script, json_object_get_object_member(request, "arguments"));
         }
         if (script->mute_after == 0 || answers < script->mute_after) {
             scripted_send(fd, "{\"return\": %s, \"id\": \"%s\"}\n",
@@ -213,6 +225,12 @@ START_TEST (statistics) {
     run(&wait);
     ck_assert(!wait.acted);
     g_error_free(wait.error);
+    wait = (Wait){0};
+    domain_source_act_async(source, domain->uuid, DOMAIN_ACTION_SET_STATS_PERIOD, 7, 20000, NULL, on_acted,
+                            &wait);
+    run(&wait);
+    ck_assert_msg(wait.acted, "%s", wait.error != NULL ? wait.error->message : "?");
+    ck_assert_int_eq(script.period, 7);
     domain_snapshot_unref(snapshot);
     domain_source_free(source);
     scripted_server_stop(server);
