@@ -26,23 +26,18 @@ static gpointer grow(gpointer array, gsize size, guint before, guint room)
     return array;
 }
 
-static void reserve(Fleet *fleet, guint count)
-{
-    guint before = fleet->room;
-    if (count <= before)
-        return;
-    guint room = MAX(MAX(count, before * 2), FIRST_ROOM);
-    fleet->places = grow(fleet->places, sizeof(FleetGuest), before, room);
-    fleet->guests = grow(fleet->guests, sizeof(PolicyGuest), before, room);
-    fleet->states = grow(fleet->states, sizeof(PolicyGuestState), before, room);
-    fleet->decisions = grow(fleet->decisions, sizeof(PolicyDecision), before, room);
-    fleet->order = grow(fleet->order, sizeof(guint), before, room);
-    fleet->room = room;
-}
-
 static void make_room(Fleet *fleet, guint count)
 {
-    reserve(fleet, count);
+    guint before = fleet->room;
+    if (count > before) {
+        guint room = MAX(MAX(count, before * 2), FIRST_ROOM);
+        fleet->places = grow(fleet->places, sizeof(FleetGuest), before, room);
+        fleet->guests = grow(fleet->guests, sizeof(PolicyGuest), before, room);
+        fleet->states = grow(fleet->states, sizeof(PolicyGuestState), before, room);
+        fleet->decisions = grow(fleet->decisions, sizeof(PolicyDecision), before, room);
+        fleet->order = grow(fleet->order, sizeof(guint), before, room);
+        fleet->room = room;
+    }
     for (; fleet->count < count; fleet->count++)
         fleet->guests[fleet->count].stats_age = POLICY_UNKNOWN;
 }
@@ -50,7 +45,7 @@ static void make_room(Fleet *fleet, guint count)
 void fleet_init(Fleet *fleet, const PolicyConfig *config)
 {
     *fleet = (Fleet){.config = *config, .index = g_hash_table_new(g_str_hash, g_str_equal)};
-    reserve(fleet, 1); /* the policy is given arrays, even if there is nobody */
+    make_room(fleet, 1); /* the policy sorts arrays: they have to be there, even if nobody is */
 }
 
 gint fleet_find(const Fleet *fleet, const char *key)
