@@ -450,6 +450,12 @@ gboolean loop_reload(Loop *loop, Settings *settings, GError **error)
         for (guint i = 0; i < loop->feeds->len; i++)
             ((Feed *)loop->feeds->pdata[i])->connect = settings->connects->pdata[i];
     } else {
+        const Connect *first = settings->connects->pdata[0];
+        if (loop->fake != NULL || first->type == CONNECT_FAKE) {
+            g_set_error(error, SETTINGS_ERROR, SETTINGS_ERROR_WRONG,
+                        "a fake source has a clock of its own: start the daemon anew for that");
+            return FALSE;
+        }
         GPtrArray *feeds = open_feeds(loop, settings, error);
         if (feeds == NULL)
             return FALSE;
