@@ -181,7 +181,13 @@ static gboolean begin_file(Audit *audit, const Fleet *fleet, GError **error)
         return FALSE;
     }
     audit->written = 0;
-    return write_start(audit, fleet, error);
+    if (write_start(audit, fleet, error))
+        return TRUE;
+    /* Else the next attempt would put this one in the place of the last that is whole. */
+    close(audit->fd);
+    audit->fd = -1;
+    g_unlink(audit->path);
+    return FALSE;
 }
 
 Audit *audit_open(const char *path, gint64 bytes, const Fleet *fleet, GError **error)

@@ -301,7 +301,7 @@ int main(int argc, char **argv)
     GOptionContext *options = g_option_context_new("VERB [WORD] - asks balloond");
     GString *verbs = g_string_new("Verbs:");
     for (guint i = 0; i < G_N_ELEMENTS(VERBS); i++)
-        g_string_append_printf(verbs, "\n  %s %-10s %s", VERBS[i].name, VERBS[i].words, VERBS[i].help);
+        g_string_append_printf(verbs, "\n  %-8s%-9s %s", VERBS[i].name, VERBS[i].words, VERBS[i].help);
     g_option_context_set_description(options, verbs->str);
     g_option_context_add_main_entries(options, entries, NULL);
     int status = g_option_context_parse(options, &argc, &argv, &error) ? 0 : fail(error) + 1;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* balloond's parts: configuration, the host in a made-up /proc, places of guests, the log and its replay. */
-#include <glib/gstdio.h>
+#include <glib.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "balloon/daemon/audit.h"
 #include "balloon/daemon/host.h"
@@ -274,6 +276,24 @@ START_TEST (test_a_log_that_was_begun_anew_replays_on_its_own) {
 }
 END_TEST
 
+/* A disk that is full: there is a gap, but what is there replays, and the log goes on. */
+START_TEST (test_a_log_that_cannot_be_written) {
+    struct rlimit limit = {60000, 60000};
+    AuditReplay result;
+    g_autoptr(GError) error = NULL;
+    signal(SIGXFSZ, SIG_IGN);
+    g_log_set_always_fatal(0);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    g_autofree char *path = play_into("/log", 1 << 30, FALSE);
+    g_autofree char *before = g_strconcat(path, ".1", NULL);
+    gboolean good = audit_replay(path, NULL, NULL, &result, &error);
+    ck_assert_msg(good, "%s", error != NULL ? error->message : "");
+    good = audit_replay(before, NULL, NULL, &result, &error);
+    ck_assert_msg(good, "%s", error != NULL ? error->message : "");
+    ck_assert_uint_gt(result.ticks, 20);
+}
+END_TEST
+
 /* Replaces the first `from` behind `after`. */
 static void tamper(const char *path, const char *after, const char *from, const char *to)
 {
@@ -362,6 +382,7 @@ int main(void)
     tcase_add_checked_fixture(audit, fake_root_setup, fake_root_teardown);
     tcase_add_loop_test(audit, test_a_log_replays_to_the_same_decisions, 0, 2);
     tcase_add_test(audit, test_a_log_that_was_begun_anew_replays_on_its_own);
+    tcase_add_test(audit, test_a_log_that_cannot_be_written);
     tcase_add_loop_test(audit, test_a_log_that_was_changed_is_found_out, 0, G_N_ELEMENTS(TAMPERED));
     tcase_add_test(audit, test_a_last_line_that_was_cut_off);
     tcase_add_test(audit, test_what_is_no_log);
