@@ -116,7 +116,7 @@ static guint64 mix(guint64 hash, gint64 number)
 guint64 fleet_check(const Fleet *fleet)
 {
     const PolicyState *host = &fleet->state;
-    guint64 hash = mix(mix(mix(0, host->available), host->falling), host->calm_since);
+    guint64 hash = mix(mix(mix(mix(0, host->available), host->falling), host->calm_since), host->tokens);
     for (guint i = 0; i < fleet->count; i++) {
         const PolicyDecision *decision = &fleet->decisions[i];
         const PolicyGuestState *state = &fleet->states[i];
@@ -124,7 +124,7 @@ guint64 fleet_check(const Fleet *fleet)
             continue;
         hash = mix(mix(mix(hash, decision->target), decision->reason), decision->changed);
         hash = mix(mix(mix(mix(hash, decision->used), decision->guard), decision->need), decision->trust);
-        hash = mix(mix(mix(hash, state->target), state->tokens), state->told_at);
+        hash = mix(mix(hash, state->target), state->told_at);
     }
     return hash;
 }

@@ -109,7 +109,7 @@ JsonObject *report_explain(const Loop *loop, guint place)
     json_object_set_int_member(derived, "pain", state->pain / 16);
     json_object_set_int_member(derived, "in_swap", state->in_swap);
     json_object_set_int_member(derived, "busy", state->busy);
-    json_object_set_int_member(derived, "reversals_left", state->tokens / 1000);
+    json_object_set_int_member(derived, "reversals_left", loop->fleet.state.tokens / 1000);
     if (state->hurt_at > 0)
         json_object_set_int_member(derived, "hurt_age", loop->now - state->hurt_at);
     json_object_set_object_member(object, "derived", derived);
