@@ -264,6 +264,12 @@ static int by_key(const void *a, const void *b)
     return x->guest < y->guest ? -1 : 1;
 }
 
+static void sort(Candidate *candidates, guint found)
+{
+    if (found > 1) /* without guests there is no array */
+        qsort(candidates, found, sizeof *candidates, by_key);
+}
+
 /* Takes `wanted` MiB from those that need them least at a level. */
 static void take(Step *step, Level level, gint64 wanted)
 {
@@ -286,7 +292,7 @@ static void take(Step *step, Level level, gint64 wanted)
         gint64 key = freed * 1000 / step->guests[i].shares;
         candidates[found++] = (Candidate){.guest = i, .key = key, .floor = floor};
     }
-    qsort(candidates, found, sizeof *candidates, by_key);
+    sort(candidates, found);
     gint64 goal = step->free + wanted;
     for (guint k = 0; k < found && step->free < goal; k++)
         set_target(step, candidates[k].guest, candidates[k].floor, levels[level].reason);
@@ -332,7 +338,7 @@ static void probe(Step *step, gint64 wanted, const Search *search)
         }
         candidates[found++] = (Candidate){.guest = i, .key = key, .floor = floor};
     }
-    qsort(candidates, found, sizeof *candidates, by_key);
+    sort(candidates, found);
     gint64 goal = step->free + wanted;
     gboolean turned = FALSE;
     for (guint k = 0; k < found && step->free < goal; k++) {

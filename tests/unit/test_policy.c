@@ -244,6 +244,17 @@ START_TEST(test_reversals_are_rationed)
 }
 END_TEST
 
+START_TEST(test_host_without_guests)
+{
+    for (int s = 0; s < 3; s++) {
+        world.host.available = 100;
+        policy_plan(&world.config, &world.state, &world.host, NULL, NULL, NULL, NULL, 0, world.now);
+        world.now += 1000;
+    }
+    ck_assert_int_eq(world.state.available, 100);
+}
+END_TEST
+
 /* SplitMix64. */
 static guint64 chance(guint64 *seed)
 {
@@ -320,6 +331,7 @@ int main(void)
     tcase_add_test(cases, test_idle_guests_pay_before_those_with_more_shares);
     tcase_add_test(cases, test_cut_that_did_not_last_is_not_repeated_soon);
     tcase_add_test(cases, test_reversals_are_rationed);
+    tcase_add_test(cases, test_host_without_guests);
     tcase_add_loop_test(cases, test_nonsense_keeps_the_bounds, 0, 20);
     tcase_add_test(cases, test_names);
     suite_add_tcase(suite, cases);
