@@ -24,13 +24,16 @@ balloon_sim_balloon_sim_LDADD = balloon/sim/libsim.a balloon/libpolicy.a $(GLIB_
 # The daemon, all but main(), for balloonctl (which replays its log) and tests.
 balloon_daemon_libballoond_a_SOURCES = \
 	balloon/daemon/audit.c balloon/daemon/audit.h balloon/daemon/audit-private.h \
-	balloon/daemon/audit-fields.c \
+	balloon/daemon/audit-fields.c balloon/daemon/audit-laws.c \
 	balloon/daemon/control.c balloon/daemon/control.h \
 	balloon/daemon/fake.c balloon/daemon/fake.h \
 	balloon/daemon/fleet.c balloon/daemon/fleet.h \
 	balloon/daemon/host.c balloon/daemon/host.h \
+	balloon/daemon/law.c balloon/daemon/law.h \
+	balloon/daemon/law-ksm.c balloon/daemon/law-ksm.h \
 	balloon/daemon/loop.c balloon/daemon/loop.h \
-	balloon/daemon/replay.c \
+	balloon/daemon/record.c balloon/daemon/record.h \
+	balloon/daemon/replay.c balloon/daemon/replay-laws.c \
 	balloon/daemon/report.c balloon/daemon/report.h \
 	balloon/daemon/settings.c balloon/daemon/settings.h
 BALLOOND_LIBS = balloon/daemon/libballoond.a balloon/sim/libsim.a balloon/libpolicy.a $(DOMAIN_LIBS)

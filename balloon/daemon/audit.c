@@ -22,16 +22,10 @@ struct Audit {
     PolicyGuest *seen; /* what was last logged of each place */
     gint64 *told;
     guint room;
+    Law logged[FLEET_LAWS];
 };
 
 /* ---- pieces ---- */
-
-static void add_fields(GString *out, const AuditField *fields, gconstpointer record)
-{
-    for (const AuditField *field = fields; field->name != NULL; field++)
-        g_string_append_printf(out, "%s\"%s\": %" G_GINT64_FORMAT, field == fields ? "" : ", ", field->name,
-                               audit_get(field, record));
-}
 
 static void add_text(GString *out, const char *text)
 {
@@ -40,7 +34,7 @@ static void add_text(GString *out, const char *text)
     json_write(node, out);
 }
 
-static void add_bytes(GString *out, gconstpointer bytes, gsize length)
+void audit_add_bytes(GString *out, gconstpointer bytes, gsize length)
 {
     g_autofree char *text = g_base64_encode(bytes, length);
     g_string_append_printf(out, "\"%s\"", text);
@@ -69,36 +63,29 @@ static void make_room(Audit *audit, guint count)
 static void add_seen(Audit *audit, guint place, const PolicyGuest *guest, gint64 now, gboolean *any)
 {
     GString *out = audit->line;
+    gsize before = out->len;
     gint64 told = told_at(guest, now);
-    gboolean first = TRUE;
-    for (const AuditField *field = AUDIT_GUEST; field->name != NULL; field++) {
-        gint64 value = audit_get(field, guest);
-        if (value == audit_get(field, &audit->seen[place]))
-            continue;
-        if (first)
-            g_string_append_printf(out, "%s\"%u\": {", *any ? ", " : "", place);
-        g_string_append_printf(out, "%s\"%s\": %" G_GINT64_FORMAT, first ? "" : ", ", field->name, value);
-        first = FALSE;
-    }
-    if (told != audit->told[place]) {
-        if (first)
-            g_string_append_printf(out, "%s\"%u\": {", *any ? ", " : "", place);
-        g_string_append_printf(out, "%s\"told\": %" G_GINT64_FORMAT, first ? "" : ", ", told);
-        first = FALSE;
-    }
-    if (!first) {
+    g_string_append_printf(out, "%s\"%u\": {", *any ? ", " : "", place);
+    gboolean fields = record_write(out, AUDIT_GUEST, guest, &audit->seen[place]);
+    if (told != audit->told[place])
+        g_string_append_printf(out, "%s\"told\": %" G_GINT64_FORMAT, fields ? ", " : "", told);
+    if (fields || told != audit->told[place]) {
         g_string_append_c(out, '}');
         *any = TRUE;
+    } else {
+        g_string_truncate(out, before);
     }
     audit->seen[place] = *guest;
     audit->told[place] = told;
 }
 
-static void add_config(GString *out, const Fleet *fleet)
+static void add_config(Audit *audit, const Fleet *fleet, gboolean start)
 {
+    GString *out = audit->line;
     g_string_append_printf(out, "\"dry_run\": %s, \"config\": {", fleet->dry_run ? "true" : "false");
-    add_fields(out, AUDIT_CONFIG, &fleet->config);
+    record_write(out, AUDIT_CONFIG, &fleet->config, NULL);
     g_string_append_c(out, '}');
+    audit_laws_add_config(audit->logged, out, fleet, start);
 }
 
 static void add_wall_clock(GString *out)
@@ -140,9 +127,9 @@ static gboolean write_start(Audit *audit, const Fleet *fleet, GError **error)
     g_string_assign(out, "{\"kind\": \"start\", ");
     add_wall_clock(out);
     g_string_append_printf(out, "\"layout\": \"%s\", ", layout);
-    add_config(out, fleet);
+    add_config(audit, fleet, TRUE);
     g_string_append(out, ", \"state\": ");
-    add_bytes(out, &fleet->state, sizeof fleet->state);
+    audit_add_bytes(out, &fleet->state, sizeof fleet->state);
     g_string_append_printf(out, ", \"places\": %u, \"guests\": [", fleet->count);
     for (guint i = 0; i < fleet->count; i++) {
         const FleetGuest *place = &fleet->places[i];
@@ -153,7 +140,7 @@ static gboolean write_start(Audit *audit, const Fleet *fleet, GError **error)
         g_string_append(out, ", \"name\": ");
         add_text(out, place->name);
         g_string_append(out, ", \"state\": ");
-        add_bytes(out, &fleet->states[i], sizeof fleet->states[i]);
+        audit_add_bytes(out, &fleet->states[i], sizeof fleet->states[i]);
         g_string_append_c(out, '}');
         any = TRUE;
     }
@@ -200,6 +187,7 @@ Audit *audit_open(const char *path, gint64 bytes, const Fleet *fleet, GError **e
     audit->come = g_string_new(NULL);
     audit->gone = g_string_new(NULL);
     audit->forgotten = g_string_new(NULL);
+    audit_laws_init(audit->logged);
     return begin_file(audit, fleet, error) ? g_steal_pointer(&audit) : NULL;
 }
 
@@ -216,6 +204,7 @@ void audit_close(Audit *audit)
     g_free(audit->path);
     g_free(audit->seen);
     g_free(audit->told);
+    audit_laws_clear(audit->logged);
     g_free(audit);
 }
 
@@ -238,6 +227,7 @@ void audit_note_come(Audit *audit, const Fleet *fleet, guint place)
     make_room(audit, place + 1);
     audit->seen[place] = (PolicyGuest){0};
     audit->told[place] = -1;
+    audit_laws_forget(audit->logged, place);
     g_string_append_printf(audit->come, "%s[%u, ", audit->come->len > 0 ? ", " : "", place);
     add_text(audit->come, fleet->places[place].key);
     g_string_append(audit->come, ", ");
@@ -260,7 +250,7 @@ void audit_note_config(Audit *audit, const Fleet *fleet)
     GError *error = NULL;
     g_string_assign(audit->line, "{\"kind\": \"config\", ");
     add_wall_clock(audit->line);
-    add_config(audit->line, fleet);
+    add_config(audit, fleet, FALSE);
     if (!audit->failed && !write_line(audit, &error))
         fail(audit, error);
 }
@@ -280,7 +270,7 @@ static void add_changes(GString *out, const Fleet *fleet)
         if (fleet->places[i].key == NULL || !decision->changed)
             continue;
         g_string_append_printf(out, "%s\"%u\": {", any ? ", " : ", \"changed\": {", i);
-        add_fields(out, AUDIT_DECISION, decision);
+        record_write(out, AUDIT_DECISION, decision, NULL);
         g_string_append_printf(out, ", \"reason\": \"%s\", \"trust\": \"%s\"}",
                                policy_reason_name(decision->reason), policy_trust_name(decision->trust));
         any = TRUE;
@@ -309,7 +299,7 @@ void audit_tick(Audit *audit, const Fleet *fleet, gint64 now)
     g_string_assign(out, "{\"kind\": \"tick\", ");
     add_wall_clock(out);
     g_string_append_printf(out, "\"t\": %" G_GINT64_FORMAT ", \"host\": {", now);
-    add_fields(out, AUDIT_HOST, &fleet->host);
+    record_write(out, AUDIT_HOST, &fleet->host, NULL);
     g_string_append_c(out, '}');
     add_list(out, "gone", audit->gone);
     add_list(out, "come", audit->come);
@@ -321,6 +311,7 @@ void audit_tick(Audit *audit, const Fleet *fleet, gint64 now)
     g_string_append_c(out, '}');
     add_changes(out, fleet);
     g_string_append_printf(out, ", \"check\": \"%016" G_GINT64_MODIFIER "x\"", fleet_check(fleet));
+    audit_laws_add_tick(audit->logged, out, fleet);
     if (!write_line(audit, &error))
         fail(audit, error);
 }

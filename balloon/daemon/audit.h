@@ -6,7 +6,8 @@
  * A file begins with a "start" line: the configuration, and what the policy remembered where the log goes on
  * from an earlier file. Each "tick" line has the time, the host, who has come and gone, what has changed in
  * what is seen of each guest since the tick before, the decisions that change something, and a check over
- * all of them. docs/balloond.md has the names.
+ * all of them. The laws beside that of memory have members of their own in each line; law.h says how one is
+ * added. docs/balloond.md has the names.
  */
 #pragma once
 

@@ -3,7 +3,11 @@
 
 #include <string.h>
 
+#include "balloon/daemon/law-ksm.h"
+
 #define FIRST_ROOM 16
+
+const LawClass *const FLEET_CLASSES[FLEET_LAWS] = {[FLEET_KSM] = &LAW_KSM};
 
 void fleet_clear(Fleet *fleet)
 {
@@ -15,6 +19,8 @@ void fleet_clear(Fleet *fleet)
     g_clear_pointer(&fleet->states, g_free);
     g_clear_pointer(&fleet->decisions, g_free);
     g_clear_pointer(&fleet->order, g_free);
+    for (guint i = 0; i < FLEET_LAWS; i++)
+        law_clear(&fleet->laws[i]);
     fleet->count = fleet->room = 0;
 }
 
@@ -38,6 +44,8 @@ static void make_room(Fleet *fleet, guint count)
         fleet->order = grow(fleet->order, sizeof(guint), before, room);
         fleet->room = room;
     }
+    for (guint i = 0; i < FLEET_LAWS; i++)
+        law_make_room(&fleet->laws[i], fleet->room);
     for (; fleet->count < count; fleet->count++)
         fleet->guests[fleet->count].stats_age = POLICY_UNKNOWN;
 }
@@ -45,6 +53,8 @@ static void make_room(Fleet *fleet, guint count)
 void fleet_init(Fleet *fleet, const PolicyConfig *config)
 {
     *fleet = (Fleet){.config = *config, .index = g_hash_table_new(g_str_hash, g_str_equal)};
+    for (guint i = 0; i < FLEET_LAWS; i++)
+        law_init(&fleet->laws[i], FLEET_CLASSES[i]);
     make_room(fleet, 1); /* the policy sorts arrays: they have to be there, even if nobody is */
 }
 
@@ -72,9 +82,17 @@ gint fleet_add(Fleet *fleet, const char *key, const char *name)
     return fleet_add_at(fleet, place, key, name) ? (gint)place : -1;
 }
 
+void fleet_set_law(Fleet *fleet, FleetLaw number, gconstpointer config)
+{
+    law_set(&fleet->laws[number], config);
+    law_make_room(&fleet->laws[number], fleet->room);
+}
+
 void fleet_forget(Fleet *fleet, guint place)
 {
     memset(&fleet->states[place], 0, sizeof fleet->states[place]);
+    for (guint i = 0; i < FLEET_LAWS; i++)
+        law_forget(&fleet->laws[i], place, FALSE);
 }
 
 void fleet_remove(Fleet *fleet, guint place)
@@ -91,6 +109,8 @@ void fleet_remove(Fleet *fleet, guint place)
     memset(&fleet->guests[place], 0, sizeof fleet->guests[place]);
     fleet->guests[place].stats_age = POLICY_UNKNOWN;
     fleet_forget(fleet, place);
+    for (guint i = 0; i < FLEET_LAWS; i++)
+        law_forget(&fleet->laws[i], place, TRUE);
 }
 
 void fleet_plan(Fleet *fleet, gint64 now)
@@ -104,27 +124,28 @@ void fleet_plan(Fleet *fleet, gint64 now)
         fleet->states[i].target = fleet->states[i].target_from = fleet->guests[i].actual;
         fleet->states[i].target_at = now;
     }
-}
-
-static guint64 mix(guint64 hash, gint64 number)
-{
-    hash ^= (guint64)number;
-    hash *= 0x9e3779b97f4a7c15;
-    return hash ^ (hash >> 29);
+    for (guint i = 0; i < FLEET_LAWS; i++)
+        if (fleet->laws[i].on)
+            fleet->laws[i].class->plan(&fleet->laws[i], fleet->count, now);
 }
 
 guint64 fleet_check(const Fleet *fleet)
 {
     const PolicyState *host = &fleet->state;
-    guint64 hash = mix(mix(mix(mix(0, host->available), host->falling), host->calm_since), host->tokens);
+    guint64 hash =
+        record_mix(record_mix(record_mix(record_mix(0, host->available), host->falling), host->calm_since),
+                   host->tokens);
     for (guint i = 0; i < fleet->count; i++) {
         const PolicyDecision *decision = &fleet->decisions[i];
         const PolicyGuestState *state = &fleet->states[i];
         if (fleet->places[i].key == NULL)
             continue;
-        hash = mix(mix(mix(hash, decision->target), decision->reason), decision->changed);
-        hash = mix(mix(mix(mix(hash, decision->used), decision->guard), decision->need), decision->trust);
-        hash = mix(mix(hash, state->target), state->told_at);
+        hash =
+            record_mix(record_mix(record_mix(hash, decision->target), decision->reason), decision->changed);
+        hash = record_mix(
+            record_mix(record_mix(record_mix(hash, decision->used), decision->guard), decision->need),
+            decision->trust);
+        hash = record_mix(record_mix(hash, state->target), state->told_at);
     }
     return hash;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "balloon/daemon/law.h"
 #include "balloon/policy.h"
 
 #define FLEET_MAX 65536
@@ -19,6 +20,7 @@ typedef struct FleetGuest {
     gint64 updated;  /* the time that its last statistics bear, s since 1970 */
     gint64 told_at;  /* the same in the policy's clock, ms */
     gint64 seen_at;
+    int pid;      /* its monitor's process on this machine; 0: not known */
     int id;       /* of this run of it: another one is another life */
     gint64 whole; /* MiB that it could have */
     gboolean runs;
@@ -31,6 +33,10 @@ typedef struct FleetGuest {
     guint64 changes;
     guint64 refused; /* changes that its hypervisor refused */
 } FleetGuest;
+
+/* The laws beside that of memory. */
+typedef enum { FLEET_KSM, FLEET_LAWS } FleetLaw;
+extern const LawClass *const FLEET_CLASSES[FLEET_LAWS];
 
 typedef struct Fleet {
     PolicyConfig config;
@@ -45,6 +51,7 @@ typedef struct Fleet {
     PolicyDecision *decisions;
     guint *order;
     GHashTable *index; /* key -> place + 1 */
+    Law laws[FLEET_LAWS];
 } Fleet;
 
 void fleet_init(Fleet *fleet, const PolicyConfig *config);
@@ -58,7 +65,10 @@ gboolean fleet_add_at(Fleet *fleet, guint place, const char *key, const char *na
 void fleet_remove(Fleet *fleet, guint place);
 /* The policy begins anew with this guest, at the size that it has. */
 void fleet_forget(Fleet *fleet, guint place);
-/* One step of the policy at `now`, ms. */
+/* config NULL: that law is off. */
+void fleet_set_law(Fleet *fleet, FleetLaw number, gconstpointer config);
+/* One step of the policy, and of each law that is on, at `now`, ms. */
 void fleet_plan(Fleet *fleet, gint64 now);
-/* A number made of all decisions and states: two runs that agree in it went the same way. */
+/* A number made of all decisions and states of the memory law (law_check() is that of others): two runs that
+ * agree in it went the same way. */
 guint64 fleet_check(const Fleet *fleet);

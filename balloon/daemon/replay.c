@@ -20,7 +20,7 @@ typedef struct Replay {
     AuditReplay result;
 } Replay;
 
-static gboolean G_GNUC_PRINTF(2, 3) bad(GError **error, const char *format, ...)
+gboolean replay_bad(GError **error, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -38,20 +38,20 @@ static JsonNode *member(JsonObject *object, const char *name, JsonNodeType type)
     return node != NULL && json_node_get_node_type(node) == type ? node : NULL;
 }
 
-static JsonObject *object_in(JsonObject *object, const char *name)
+JsonObject *replay_object(JsonObject *object, const char *name)
 {
     JsonNode *node = member(object, name, JSON_NODE_OBJECT);
     return node != NULL ? json_node_get_object(node) : NULL;
 }
 
-static const char *text_in(JsonObject *object, const char *name)
+const char *replay_text(JsonObject *object, const char *name)
 {
     JsonNode *node = member(object, name, JSON_NODE_VALUE);
     return node != NULL && json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node)
                                                                            : NULL;
 }
 
-static gboolean number_of(JsonNode *node, gint64 *value)
+gboolean replay_number(JsonNode *node, gint64 *value)
 {
     if (node == NULL || !JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_INT64)
         return FALSE;
@@ -61,21 +61,12 @@ static gboolean number_of(JsonNode *node, gint64 *value)
 
 static gboolean number_in(JsonObject *object, const char *name, gint64 *value)
 {
-    return number_of(json_object_get_member(object, name), value);
+    return replay_number(json_object_get_member(object, name), value);
 }
 
-/* Those that are there. */
-static void take_fields(const AuditField *fields, JsonObject *from, gpointer record)
+gboolean replay_state(JsonObject *from, gpointer record, gsize size)
 {
-    gint64 value;
-    for (const AuditField *field = fields; field->name != NULL; field++)
-        if (number_in(from, field->name, &value))
-            audit_put(field, record, value);
-}
-
-static gboolean take_bytes(JsonObject *from, gpointer record, gsize size)
-{
-    const char *text = text_in(from, "state");
+    const char *text = replay_text(from, "state");
     gsize length = 0;
     g_autofree guchar *bytes = text != NULL ? g_base64_decode(text, &length) : NULL;
     if (bytes == NULL || length != size)
@@ -105,7 +96,7 @@ static gboolean is_taken(const Replay *replay, gint64 place)
     return place >= 0 && place < replay->fleet.count && replay->fleet.places[place].key != NULL;
 }
 
-static JsonArray *array_in(JsonObject *object, const char *name)
+JsonArray *replay_array(JsonObject *object, const char *name)
 {
     JsonNode *node = member(object, name, JSON_NODE_ARRAY);
     return node != NULL ? json_node_get_array(node) : NULL;
@@ -114,10 +105,10 @@ static JsonArray *array_in(JsonObject *object, const char *name)
 static gboolean take_places(Replay *replay, JsonObject *line, const char *name,
                             void (*func)(Fleet *fleet, guint place))
 {
-    JsonArray *places = array_in(line, name);
+    JsonArray *places = replay_array(line, name);
     for (guint i = 0; places != NULL && i < json_array_get_length(places); i++) {
         gint64 place;
-        if (!number_of(json_array_get_element(places, i), &place) || place < 0 ||
+        if (!replay_number(json_array_get_element(places, i), &place) || place < 0 ||
             place >= replay->fleet.count)
             return FALSE;
         func(&replay->fleet, (guint)place);
@@ -127,13 +118,13 @@ static gboolean take_places(Replay *replay, JsonObject *line, const char *name,
 
 static gboolean take_come(Replay *replay, JsonObject *line)
 {
-    JsonArray *rows = array_in(line, "come");
+    JsonArray *rows = replay_array(line, "come");
     for (guint i = 0; rows != NULL && i < json_array_get_length(rows); i++) {
         JsonNode *node = json_array_get_element(rows, i);
         JsonArray *row = JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
         gint64 place;
         if (row == NULL || json_array_get_length(row) != 3 ||
-            !number_of(json_array_get_element(row, 0), &place))
+            !replay_number(json_array_get_element(row, 0), &place))
             return FALSE;
         JsonNode *key = json_array_get_element(row, 1), *name = json_array_get_element(row, 2);
         if (!JSON_NODE_HOLDS_VALUE(key) || !JSON_NODE_HOLDS_VALUE(name) ||
@@ -147,13 +138,13 @@ static gboolean take_seen(Replay *replay, JsonObject *seen)
 {
     g_autoptr(GList) names = json_object_get_members(seen);
     for (GList *name = names; name != NULL; name = name->next) {
-        JsonObject *fields = object_in(seen, name->data);
+        JsonObject *fields = replay_object(seen, name->data);
         guint64 place;
         gint64 told;
         if (fields == NULL || !g_ascii_string_to_unsigned(name->data, 10, 0, FLEET_MAX, &place, NULL) ||
             !is_taken(replay, (gint64)place))
             return FALSE;
-        take_fields(AUDIT_GUEST, fields, &replay->fleet.guests[place]);
+        record_read(AUDIT_GUEST, fields, &replay->fleet.guests[place]);
         if (number_in(fields, "told", &told))
             replay->told[place] = told;
     }
@@ -162,43 +153,43 @@ static gboolean take_seen(Replay *replay, JsonObject *seen)
 
 /* ---- lines ---- */
 
-static gboolean take_config(Replay *replay, JsonObject *line, GError **error)
+static gboolean take_config(Replay *replay, JsonObject *line, gboolean start, GError **error)
 {
-    JsonObject *config = object_in(line, "config");
+    JsonObject *config = replay_object(line, "config");
     JsonNode *dry_run = json_object_get_member(line, "dry_run");
     if (config == NULL || dry_run == NULL || !JSON_NODE_HOLDS_VALUE(dry_run))
-        return bad(error, "there is no configuration in it");
-    take_fields(AUDIT_CONFIG, config, &replay->fleet.config);
+        return replay_bad(error, "there is no configuration in it");
+    record_read(AUDIT_CONFIG, config, &replay->fleet.config);
     replay->fleet.dry_run = json_node_get_boolean(dry_run);
-    return TRUE;
+    return replay_laws_config(&replay->fleet, line, start, error);
 }
 
 static gboolean take_start(Replay *replay, JsonObject *line, GError **error)
 {
     PolicyConfig config;
     g_autofree char *layout = audit_layout();
-    const char *written = text_in(line, "layout");
-    JsonArray *guests = array_in(line, "guests");
+    const char *written = replay_text(line, "layout");
+    JsonArray *guests = replay_array(line, "guests");
     if (written == NULL || strcmp(written, layout) != 0)
-        return bad(error, "it was written by another version: %s, this one is %s",
-                   written != NULL ? written : "unknown", layout);
+        return replay_bad(error, "it was written by another version: %s, this one is %s",
+                          written != NULL ? written : "unknown", layout);
     policy_config_init(&config);
     if (replay->started)
         fleet_clear(&replay->fleet);
     fleet_init(&replay->fleet, &config);
     replay->started = TRUE;
-    if (!take_bytes(line, &replay->fleet.state, sizeof replay->fleet.state) || guests == NULL)
-        return bad(error, "the policy's state is not whole");
+    if (!replay_state(line, &replay->fleet.state, sizeof replay->fleet.state) || guests == NULL)
+        return replay_bad(error, "the policy's state is not whole");
     for (guint i = 0; i < json_array_get_length(guests); i++) {
         JsonNode *node = json_array_get_element(guests, i);
         JsonObject *guest = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
         gint64 place;
         if (guest == NULL || !number_in(guest, "place", &place) ||
-            !come(replay, place, text_in(guest, "key"), text_in(guest, "name")) ||
-            !take_bytes(guest, &replay->fleet.states[place], sizeof(PolicyGuestState)))
-            return bad(error, "guest %u of it is not whole", i);
+            !come(replay, place, replay_text(guest, "key"), replay_text(guest, "name")) ||
+            !replay_state(guest, &replay->fleet.states[place], sizeof(PolicyGuestState)))
+            return replay_bad(error, "guest %u of it is not whole", i);
     }
-    return take_config(replay, line, error);
+    return take_config(replay, line, TRUE, error);
 }
 
 static gboolean differs(GError **error, const Fleet *fleet, guint place, const char *what, gint64 logged,
@@ -213,24 +204,24 @@ static gboolean differs(GError **error, const Fleet *fleet, guint place, const c
 static gboolean compare(Replay *replay, JsonObject *line, GError **error)
 {
     const Fleet *fleet = &replay->fleet;
-    JsonObject *changed = object_in(line, "changed");
-    const char *check = text_in(line, "check");
+    JsonObject *changed = replay_object(line, "changed");
+    const char *check = replay_text(line, "check");
     g_autofree char *now = g_strdup_printf("%016" G_GINT64_MODIFIER "x", fleet_check(fleet));
     for (guint i = 0; i < fleet->count; i++) {
         const PolicyDecision *decision = &fleet->decisions[i];
         char number[16];
         g_snprintf(number, sizeof number, "%u", i);
-        JsonObject *logged = changed != NULL ? object_in(changed, number) : NULL;
+        JsonObject *logged = changed != NULL ? replay_object(changed, number) : NULL;
         if (!is_taken(replay, i))
             continue;
         if ((logged != NULL) != (decision->changed != FALSE))
             return differs(error, fleet, i, "changes", logged != NULL, decision->changed != FALSE);
-        for (const AuditField *field = AUDIT_DECISION; logged != NULL && field->name != NULL; field++) {
-            gint64 value = 0;
-            if (!number_in(logged, field->name, &value) || value != audit_get(field, decision))
-                return differs(error, fleet, i, field->name, value, audit_get(field, decision));
-        }
-        const char *reason = logged != NULL ? text_in(logged, "reason") : NULL;
+        gint64 there = 0, here = 0;
+        const RecordField *field =
+            logged != NULL ? record_compare(AUDIT_DECISION, logged, decision, &there, &here) : NULL;
+        if (field != NULL)
+            return differs(error, fleet, i, field->name, there, here);
+        const char *reason = logged != NULL ? replay_text(logged, "reason") : NULL;
         if (logged != NULL && g_strcmp0(reason, policy_reason_name(decision->reason)) != 0) {
             g_set_error(error, AUDIT_ERROR, AUDIT_ERROR_DIFFERS, "%s: the log has %s, the policy says %s",
                         fleet->places[i].name, reason != NULL ? reason : "no reason",
@@ -250,20 +241,23 @@ static gboolean compare(Replay *replay, JsonObject *line, GError **error)
 
 static gboolean take_tick(Replay *replay, JsonObject *line, GError **error)
 {
-    JsonObject *host = object_in(line, "host"), *seen = object_in(line, "seen");
+    JsonObject *host = replay_object(line, "host"), *seen = replay_object(line, "seen");
     gint64 now;
     if (host == NULL || seen == NULL || !number_in(line, "t", &now) || now < replay->fleet.state.now)
-        return bad(error, "the tick is not whole");
-    take_fields(AUDIT_HOST, host, &replay->fleet.host);
+        return replay_bad(error, "the tick is not whole");
+    record_read(AUDIT_HOST, host, &replay->fleet.host);
     if (!take_places(replay, line, "gone", fleet_remove) || !take_come(replay, line) ||
         !take_places(replay, line, "forgotten", fleet_forget) || !take_seen(replay, seen))
-        return bad(error, "it names a guest that is not there");
+        return replay_bad(error, "it names a guest that is not there");
     for (guint i = 0; i < replay->fleet.count; i++)
         if (is_taken(replay, i))
             replay->fleet.guests[i].stats_age = replay->told[i] < 0 ? POLICY_UNKNOWN : now - replay->told[i];
+    if (!replay_laws_see(&replay->fleet, line, error))
+        return FALSE;
     fleet_plan(&replay->fleet, now);
     replay->result.ticks++;
-    if (!compare(replay, line, error))
+    if (!compare(replay, line, error) ||
+        !replay_laws_compare(&replay->fleet, line, &replay->result.decisions, error))
         return FALSE;
     if (replay->func != NULL)
         replay->func(&replay->fleet, now, replay->data);
@@ -276,15 +270,15 @@ static gboolean take_line(Replay *replay, const char *text, gssize length, GErro
     if (node == NULL)
         return FALSE;
     JsonObject *line = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-    const char *kind = line != NULL ? text_in(line, "kind") : NULL;
+    const char *kind = line != NULL ? replay_text(line, "kind") : NULL;
     if (g_strcmp0(kind, "start") == 0)
         return take_start(replay, line, error);
     if (!replay->started)
-        return bad(error, "the log does not begin with a start line");
+        return replay_bad(error, "the log does not begin with a start line");
     if (g_strcmp0(kind, "tick") == 0)
         return take_tick(replay, line, error);
-    return g_strcmp0(kind, "config") == 0 ? take_config(replay, line, error)
-                                          : bad(error, "this is no line of an audit log");
+    return g_strcmp0(kind, "config") == 0 ? take_config(replay, line, FALSE, error)
+                                          : replay_bad(error, "this is no line of an audit log");
 }
 
 gboolean audit_replay(const char *path, AuditReplayFunc func, gpointer user_data, AuditReplay *result,

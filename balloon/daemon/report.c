@@ -17,10 +17,10 @@ static void set_number(JsonObject *object, const char *name, gint64 value)
         json_object_set_int_member(object, name, value);
 }
 
-static void set_fields(JsonObject *object, const AuditField *fields, gconstpointer record)
+static void set_fields(JsonObject *object, const RecordField *fields, gconstpointer record)
 {
     for (; fields->name != NULL; fields++)
-        set_number(object, fields->name, audit_get(fields, record));
+        set_number(object, fields->name, record_get(fields, record));
 }
 
 static JsonObject *guest_object(const Loop *loop, guint place)

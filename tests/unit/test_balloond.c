@@ -8,6 +8,7 @@
 #include "balloon/daemon/audit.h"
 #include "balloon/daemon/host.h"
 #include "balloon/daemon/settings.h"
+#include "balloon/policy-ksm.h"
 #include "tests/check-run.h"
 #include "tests/unit/fake-root.h"
 
@@ -187,6 +188,30 @@ END_TEST
 
 #define GUESTS 5
 
+/* What the KSM law sees of them: it has bursts, passes and pauses, and is switched off and on. */
+static void play_ksm(Fleet *fleet, Audit *audit, int t)
+{
+    PolicyKsmConfig config;
+    policy_ksm_config_init(&config);
+    config.mode = POLICY_KSM_ALWAYS;
+    config.pass_ms = 20000;
+    if (t == 200 || t == 220) {
+        fleet_set_law(fleet, FLEET_KSM, t == 200 ? NULL : &config);
+        audit_note_config(audit, fleet);
+    }
+    PolicyKsmHost *host = law_part(&fleet->laws[FLEET_KSM], LAW_HOST, 0);
+    if (host == NULL)
+        return;
+    *host =
+        (PolicyKsmHost){.total = 8192, .available = 4000, .full_scans = t / 3, .profit = t % 50, .cpu_ms = t};
+    for (guint i = 0; i < fleet->count; i++) {
+        PolicyKsmGuest *guest = law_part(&fleet->laws[FLEET_KSM], LAW_GUEST, i);
+        guest->counts = fleet->places[i].key != NULL;
+        guest->mergeable = guest->counts ? fleet->guests[i].rss : 0;
+        guest->merged = guest->counts ? t / 60 * 10 : 0;
+    }
+}
+
 /* Guests that come, grow, shrink, swap and go on a host of 8 GiB, the same each time. */
 static void play(Fleet *fleet, Audit *audit, int seconds)
 {
@@ -229,6 +254,7 @@ static void play(Fleet *fleet, Audit *audit, int seconds)
             audit_note_config(audit, fleet);
         }
         fleet->host = (PolicyHost){.total = 8192, .available = MAX(6500 - used, 0), .psi_full = t % 5};
+        play_ksm(fleet, audit, t);
         fleet_plan(fleet, now);
         audit_tick(audit, fleet, now);
     }
@@ -242,6 +268,9 @@ static char *play_into(const char *name, gint64 bytes, gboolean dry_run)
     policy_config_init(&config);
     fleet_init(&fleet, &config);
     fleet.dry_run = dry_run;
+    PolicyKsmConfig ksm;
+    policy_ksm_config_init(&ksm);
+    fleet_set_law(&fleet, FLEET_KSM, &ksm);
     Audit *audit = audit_open(path, bytes, &fleet, NULL);
     ck_assert_ptr_nonnull(audit);
     play(&fleet, audit, 600);
@@ -321,6 +350,11 @@ static const struct {
     {"\"kind\": \"start\"", "\"kind\": \"start\"", "\"kind\": \"stop\"", "does not begin with a start line"},
     {"\"t\": 300000", "\"host\": {", "\"host\": [", ":"},
     {"\"t\": 300000", "\"t\": 300000", "\"t\": 3", "not whole"},
+    {"\"decided\"", "\"pages\": ", "\"pages\": 9", "ksm: the log has pages"},
+    {"\"t\": 300000", "\"ksm\"", "\"what\"", "it has nothing of ksm"},
+    {"\"t\": 300000", "\"ksm\": {", "\"ksm\": {\"changed\": {\"7\": 1}, ", "ksm: it names a guest"},
+    {"\"laws\"", "\"state\": \"", "\"state\": \"AAAA", "the state of ksm is not whole"},
+    {"\"laws\"", "\"config\": {", "\"config\": [", ":"},
 };
 
 START_TEST (test_a_log_that_was_changed_is_found_out) {
