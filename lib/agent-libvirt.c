@@ -1,37 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/agent-libvirt.h"
 
-#include <dlfcn.h>
-#include <libvirt/libvirt-qemu.h>
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/json-rpc.h"
+#include "lib/libvirt-api.h"
 
-#define LIBRARY "libvirt-qemu.so.0"
 /* How much later than libvirt's own deadline ours is: its message says more. */
 #define SLACK_MS 2000
 
-/* libvirt-qemu depends on libvirt, so that one handle finds both's functions. */
-typedef struct Library {
-    void *handle;
-    __typeof__(virConnectOpen) *connect_open;
-    __typeof__(virConnectClose) *connect_close;
-    __typeof__(virDomainLookupByName) *lookup_by_name;
-    __typeof__(virDomainLookupByUUIDString) *lookup_by_uuid;
-    __typeof__(virDomainLookupByID) *lookup_by_id;
-    __typeof__(virDomainFree) *domain_free;
-    __typeof__(virDomainQemuAgentCommand) *agent_command;
-    __typeof__(virGetLastError) *get_last_error;
-    __typeof__(virSetErrorFunc) *set_error_func;
-    __typeof__(virInitialize) *initialize;
-} Library;
-
 struct AgentLibvirt {
     gint references; /* the owner's and each running job's, whose thread may outlive its caller */
-    Library library;
     char *uri, *name;
     virConnectPtr connection;
     virDomainPtr domain;
@@ -50,10 +30,10 @@ static void agent_unref(AgentLibvirt *agent)
         return;
     }
     if (agent->domain != NULL) {
-        agent->library.domain_free(agent->domain);
+        virDomainFree(agent->domain);
     }
     if (agent->connection != NULL) {
-        agent->library.connect_close(agent->connection);
+        virConnectClose(agent->connection);
     }
     g_free(agent->uri);
     g_free(agent->name);
@@ -75,47 +55,13 @@ static void ignore_error(void *data, virErrorPtr error)
     /* The default prints on stderr; the caller is told instead. */
 }
 
-static gboolean find(Library *library, const char *name, void *function, GError **error)
-{
-    void *symbol = dlsym(library->handle, name);
-
-    if (symbol == NULL) {
-        g_set_error(error, AGENT_CLIENT_ERROR, AGENT_CLIENT_ERROR_CLOSED, LIBRARY " has no %s", name);
-        return FALSE;
-    }
-    memcpy(function, &symbol, sizeof symbol); /* ISO C knows no cast from an object to a function */
-    return TRUE;
-}
-
-static gboolean load(Library *library, GError **error)
-{
-    library->handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (library->handle == NULL) {
-        g_set_error(
-            error, AGENT_CLIENT_ERROR, AGENT_CLIENT_ERROR_CLOSED,
-            "libvirt's client library is needed for domains (Debian: libvirt0, Fedora: libvirt-libs): %s",
-            dlerror());
-        return FALSE;
-    }
-    return find(library, "virConnectOpen", &library->connect_open, error) &&
-           find(library, "virConnectClose", &library->connect_close, error) &&
-           find(library, "virDomainLookupByName", &library->lookup_by_name, error) &&
-           find(library, "virDomainLookupByUUIDString", &library->lookup_by_uuid, error) &&
-           find(library, "virDomainLookupByID", &library->lookup_by_id, error) &&
-           find(library, "virDomainFree", &library->domain_free, error) &&
-           find(library, "virDomainQemuAgentCommand", &library->agent_command, error) &&
-           find(library, "virGetLastError", &library->get_last_error, error) &&
-           find(library, "virSetErrorFunc", &library->set_error_func, error) &&
-           find(library, "virInitialize", &library->initialize, error);
-}
-
 /* ---- in a job's thread ---- */
 
 /* What libvirt says of an agent's error is "internal error: unable to execute QEMU agent command 'C': DESC".
  */
-static GError *last_error(const AgentLibvirt *agent)
+static GError *last_error(void)
 {
-    virErrorPtr last = agent->library.get_last_error();
+    virErrorPtr last = virGetLastError();
     g_autofree char *text = g_utf8_make_valid(
         last != NULL && last->message != NULL ? last->message : "libvirt gave no reason", -1);
     AgentClientError code = AGENT_CLIENT_ERROR_CLOSED;
@@ -147,16 +93,16 @@ static void do_connect(const Job *job, GTask *task)
     AgentLibvirt *agent = job->agent;
     gint64 id = 0;
 
-    agent->library.initialize();
-    agent->library.set_error_func(NULL, ignore_error);
-    agent->connection = agent->library.connect_open(agent->uri);
+    virInitialize();
+    virSetErrorFunc(NULL, ignore_error);
+    agent->connection = virConnectOpen(agent->uri);
     if (agent->connection != NULL) {
-        agent->domain = agent->library.lookup_by_name(agent->connection, agent->name);
+        agent->domain = virDomainLookupByName(agent->connection, agent->name);
         if (agent->domain == NULL) {
-            agent->domain = agent->library.lookup_by_uuid(agent->connection, agent->name);
+            agent->domain = virDomainLookupByUUIDString(agent->connection, agent->name);
         }
         if (agent->domain == NULL && g_ascii_string_to_signed(agent->name, 10, 1, G_MAXINT, &id, NULL)) {
-            agent->domain = agent->library.lookup_by_id(agent->connection, (int)id);
+            agent->domain = virDomainLookupByID(agent->connection, (int)id);
         }
         if (agent->domain == NULL) {
             g_task_return_new_error(task, AGENT_CLIENT_ERROR, AGENT_CLIENT_ERROR_CLOSED,
@@ -166,20 +112,20 @@ static void do_connect(const Job *job, GTask *task)
         g_task_return_pointer(task, NULL, NULL);
         return;
     }
-    g_task_return_error(task, last_error(agent));
+    g_task_return_error(task, last_error());
 }
 
 static void do_command(const Job *job, GTask *task)
 {
     AgentLibvirt *agent = job->agent;
     int seconds = (int)MIN((job->timeout_ms + 999) / 1000, G_MAXINT);
-    char *text = agent->library.agent_command(agent->domain, job->request, MAX(1, seconds), 0);
+    char *text = virDomainQemuAgentCommand(agent->domain, job->request, MAX(1, seconds), 0);
     g_autoptr(GError) problem = NULL;
     g_autoptr(JsonNode) reply = NULL;
     JsonNode *value = NULL;
 
     if (text == NULL) {
-        g_task_return_error(task, last_error(agent));
+        g_task_return_error(task, last_error());
         return;
     }
     reply = json_parse_text(text, -1, &problem);
@@ -262,15 +208,15 @@ static JsonNode *do_job(AgentLibvirt *agent, char *command, char *request, guint
 AgentLibvirt *agent_libvirt_open(const char *uri, const char *domain, guint timeout_ms, GError **error)
 {
     g_autoptr(GError) problem = NULL;
-    Library library = {0};
+    const char *why;
     AgentLibvirt *agent;
 
-    if (!load(&library, error)) {
+    if (!libvirt_load_qemu(&why)) {
+        g_set_error_literal(error, AGENT_CLIENT_ERROR, AGENT_CLIENT_ERROR_CLOSED, why);
         return NULL;
     }
     agent = g_new0(AgentLibvirt, 1);
     agent->references = 1;
-    agent->library = library;
     agent->uri = g_strdup(uri);
     agent->name = g_strdup(domain);
     do_job(agent, NULL, NULL, timeout_ms, NULL, &problem);

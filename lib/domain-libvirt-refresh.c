@@ -7,7 +7,6 @@
  */
 #include "lib/domain-libvirt.h"
 
-#include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -8,7 +8,6 @@
  */
 #include "lib/domain-libvirt.h"
 
-#include <libvirt/virterror.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -436,7 +435,14 @@ DomainSource *domain_source_new_libvirt_login(const char *uri, DomainSourceFlags
                                               const char *password, GError **error)
 {
     DomainWorker *worker;
-    DomainSource *source = domain_worker_new(&blocking, uri != NULL ? uri : "libvirt", &worker);
+    DomainSource *source;
+    const char *why;
+
+    if (!libvirt_load(&why)) {
+        g_set_error_literal(error, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_UNSUPPORTED, why);
+        return NULL;
+    }
+    source = domain_worker_new(&blocking, uri != NULL ? uri : "libvirt", &worker);
 
     domain_worker_set_self(
         worker, new_connection(worker, uri, user, password, (flags & DOMAIN_SOURCE_WRITABLE) != 0));

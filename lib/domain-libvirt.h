@@ -6,11 +6,9 @@
  */
 #pragma once
 
-#include "lib/domain-worker.h"
-
-#include <libvirt/libvirt.h>
-
 #include "lib/domain-fields.h"
+#include "lib/domain-worker.h"
+#include "lib/libvirt-api.h"
 
 typedef struct Connection {
     DomainWorker *worker;

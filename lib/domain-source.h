@@ -31,7 +31,7 @@ typedef enum {
 } DomainSourceFlags;
 
 /* Any libvirt URI; NULL: libvirt's default. Connects at the first refresh. NULL and UNSUPPORTED if built
- * without libvirt. */
+ * without libvirt, or its library is not installed. */
 DomainSource *domain_source_new_libvirt(const char *uri, DomainSourceFlags flags, GError **error);
 /* The same with a name and a password for those drivers and transports that ask for them; both are copied. */
 DomainSource *domain_source_new_libvirt_login(const char *uri, DomainSourceFlags flags, const char *user,

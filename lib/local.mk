@@ -15,7 +15,7 @@ lib_libvirtsuite_a_SOURCES = \
 	lib/log.c lib/log.h \
 	lib/memory.c lib/memory.h
 
-# Guests as every program sees them. Apart from the rest, since only its users need libvirt.
+# Guests as every program sees them. Libvirt is loaded when it is used (lib/libvirt-api.h).
 noinst_LIBRARIES += lib/libdomain.a
 lib_libdomain_a_SOURCES = \
 	lib/domain.c lib/domain.h \
@@ -30,9 +30,10 @@ lib_libdomain_a_SOURCES = \
 if HAVE_LIBVIRT
 lib_libdomain_a_SOURCES += \
 	lib/agent-libvirt.c lib/agent-libvirt.h \
-	lib/domain-libvirt.c lib/domain-libvirt-list.c lib/domain-libvirt-refresh.c lib/domain-libvirt.h
+	lib/domain-libvirt.c lib/domain-libvirt-list.c lib/domain-libvirt-refresh.c lib/domain-libvirt.h \
+	lib/libvirt-api.c lib/libvirt-api.h
 else
 lib_libdomain_a_SOURCES += lib/domain-no-libvirt.c
 endif
 lib_libdomain_a_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS)
-DOMAIN_LIBS = lib/libdomain.a lib/libvirtsuite.a $(LIBVIRT_LIBS) $(BASE_LIBS)
+DOMAIN_LIBS = lib/libdomain.a lib/libvirtsuite.a $(BASE_LIBS)
