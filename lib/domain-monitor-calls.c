@@ -24,7 +24,7 @@ static JsonObject *object_of(JsonNode *value)
 /* ---- detail ---- */
 
 typedef struct DetailCall {
-    GTask *task;
+    Pending *task;
     DomainDetail *detail;
     AgentClient *agent;
     guint outstanding;
@@ -35,7 +35,7 @@ static void detail_done(DetailCall *call)
 {
     if (--call->outstanding == 0) {
         g_clear_pointer(&call->agent, agent_client_close);
-        g_task_return_pointer(call->task, call->detail, (GDestroyNotify)domain_detail_free);
+        pending_return_pointer(call->task, call->detail, (GDestroyNotify)domain_detail_free);
         g_object_unref(call->task);
         g_free(call);
     }
@@ -117,7 +117,7 @@ static void on_agent(GObject *source, GAsyncResult *result, gpointer user_data)
     detail_done(call);
 }
 
-void monitor_guest_detail(MonitorGuest *guest, guint timeout_ms, GTask *task)
+void monitor_guest_detail(MonitorGuest *guest, guint timeout_ms, Pending *task)
 {
     DetailCall *call = g_new0(DetailCall, 1);
     QmpClient *qmp = monitor_guest_client(guest);
@@ -146,7 +146,7 @@ void monitor_guest_detail(MonitorGuest *guest, guint timeout_ms, GTask *task)
 
 typedef struct ActCall {
     MonitorGuest *guest; /* a reference */
-    GTask *task;
+    Pending *task;
     guint wanted;
     guint timeout_ms;
     guint outstanding;
@@ -159,11 +159,11 @@ static void act_done(ActCall *call)
         return;
     }
     if (call->error != NULL) {
-        g_task_return_new_error(call->task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_FAILED, "%s",
-                                call->error->message);
+        pending_return_new_error(call->task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_FAILED, "%s",
+                                 call->error->message);
         g_error_free(call->error);
     } else {
-        g_task_return_boolean(call->task, TRUE);
+        pending_return_boolean(call->task, TRUE);
     }
     g_object_unref(call->task);
     monitor_guest_unref(call->guest);
@@ -248,7 +248,8 @@ static void on_places(GObject *source, GAsyncResult *result, gpointer user_data)
     act_done(call);
 }
 
-void monitor_guest_act(MonitorGuest *guest, DomainAction action, guint64 value, guint timeout_ms, GTask *task)
+void monitor_guest_act(MonitorGuest *guest, DomainAction action, guint64 value, guint timeout_ms,
+                       Pending *task)
 {
     QmpClient *qmp = monitor_guest_client(guest);
     const Domain *domain = monitor_guest_domain(guest);
@@ -256,8 +257,8 @@ void monitor_guest_act(MonitorGuest *guest, DomainAction action, guint64 value, 
     JsonObject *arguments;
 
     if (qmp == NULL) {
-        g_task_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_UNREACHABLE, "%s does not run",
-                                domain != NULL ? domain->name : "it");
+        pending_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_UNREACHABLE,
+                                 "%s does not run", domain != NULL ? domain->name : "it");
         g_object_unref(task);
         return;
     }

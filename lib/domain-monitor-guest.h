@@ -38,6 +38,6 @@ const char *monitor_guest_agent_path(const MonitorGuest *guest);
 const char *monitor_guest_balloon(const MonitorGuest *guest);
 
 /* In domain-monitor-calls.c. task: taken; returns a DomainDetail, or a boolean. */
-void monitor_guest_detail(MonitorGuest *guest, guint timeout_ms, GTask *task);
+void monitor_guest_detail(MonitorGuest *guest, guint timeout_ms, Pending *task);
 void monitor_guest_act(MonitorGuest *guest, DomainAction action, guint64 value, guint timeout_ms,
-                       GTask *task);
+                       Pending *task);

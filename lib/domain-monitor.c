@@ -7,8 +7,11 @@
  */
 #include "lib/domain-source.h"
 
+#include <glib-unix.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "lib/domain-monitor-guest.h"
 #include "lib/runtime-dir.h"
@@ -19,11 +22,12 @@
 typedef struct MonitorSource {
     DomainSource base;
     char *folder;
-    GFileMonitor *watch;
+    int watch;          /* inotify's: GFileMonitor would read it in a thread */
+    GSource *watching;  /* NULL: it is not open */
     GHashTable *guests; /* name -> MonitorGuest */
     DomainHost *host;
     /* the refresh that is going on */
-    GTask *task;
+    Pending *task;
     GSource *timer;
     guint waiting;
 } MonitorSource;
@@ -35,12 +39,34 @@ static void on_guest_changed(gpointer user_data)
     domain_source_emit(&source->base, DOMAIN_SOURCE_CHANGED);
 }
 
-static void on_folder_changed(GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event,
-                              gpointer user_data)
+static void stop_watching(MonitorSource *source)
 {
-    if (event == G_FILE_MONITOR_EVENT_CREATED || event == G_FILE_MONITOR_EVENT_DELETED) {
-        on_guest_changed(user_data);
+    if (source->watching != NULL) {
+        g_source_destroy(source->watching);
+        g_clear_pointer(&source->watching, g_source_unref);
+        close(source->watch);
     }
+}
+
+static gboolean on_folder_changed(gint fd, GIOCondition condition, gpointer user_data)
+{
+    char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+    gboolean gone = (condition & (G_IO_ERR | G_IO_HUP)) != 0;
+    gssize length;
+
+    while ((length = read(fd, events, sizeof events)) > 0) {
+        for (gssize at = 0; at < length;) {
+            const struct inotify_event *event = (const struct inotify_event *)(events + at);
+
+            gone |= (event->mask & IN_IGNORED) != 0;
+            at += (gssize)(sizeof *event + event->len);
+        }
+    }
+    if (gone) {
+        stop_watching(user_data); /* the next refresh watches the folder that is there then */
+    }
+    on_guest_changed(user_data);
+    return G_SOURCE_CONTINUE;
 }
 
 static int compare_domains(gconstpointer a, gconstpointer b)
@@ -52,7 +78,7 @@ static int compare_domains(gconstpointer a, gconstpointer b)
 
 static void answer(MonitorSource *source)
 {
-    g_autoptr(GTask) task = g_steal_pointer(&source->task);
+    g_autoptr(Pending) task = g_steal_pointer(&source->task);
     DomainSnapshot *snapshot;
     GHashTableIter iter;
     gpointer guest;
@@ -74,7 +100,7 @@ static void answer(MonitorSource *source)
         }
     }
     g_ptr_array_sort(snapshot->domains, compare_domains);
-    g_task_return_pointer(task, snapshot, (GDestroyNotify)domain_snapshot_unref);
+    pending_return_pointer(task, snapshot, (GDestroyNotify)domain_snapshot_unref);
 }
 
 static void on_guest_done(gpointer user_data)
@@ -129,20 +155,25 @@ static gboolean find_guests(MonitorSource *source, GError **error)
 
 static void watch_folder(MonitorSource *source)
 {
-    g_autoptr(GFile) file = NULL;
-
-    if (source->watch != NULL || !g_file_test(source->folder, G_FILE_TEST_IS_DIR)) {
+    if (source->watching != NULL) {
         return;
     }
-    file = g_file_new_for_path(source->folder);
-    source->watch = g_file_monitor_directory(file, G_FILE_MONITOR_NONE, NULL, NULL);
-    if (source->watch != NULL) {
-        g_signal_connect(source->watch, "changed", G_CALLBACK(on_folder_changed), source);
+    source->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (source->watch < 0) {
+        return;
     }
+    if (inotify_add_watch(source->watch, source->folder,
+                          IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR) < 0) {
+        close(source->watch);
+        return;
+    }
+    source->watching = g_unix_fd_source_new(source->watch, G_IO_IN);
+    g_source_set_callback(source->watching, G_SOURCE_FUNC(on_folder_changed), source, NULL);
+    g_source_attach(source->watching, g_main_context_get_thread_default());
 }
 
 static void source_refresh(DomainSource *base, DomainWants wants, const char *const *first, guint timeout_ms,
-                           GTask *task)
+                           Pending *task)
 {
     MonitorSource *source = (MonitorSource *)base;
     GError *error = NULL;
@@ -150,14 +181,14 @@ static void source_refresh(DomainSource *base, DomainWants wants, const char *co
     gpointer guest;
 
     if (source->task != NULL || source->waiting > 0) {
-        g_task_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_BUSY,
-                                "the last refresh is not over yet");
+        pending_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_BUSY,
+                                 "the last refresh is not over yet");
         g_object_unref(task);
         return;
     }
     if (!find_guests(source, &error)) {
-        g_task_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_UNREACHABLE, "%s",
-                                error->message);
+        pending_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_UNREACHABLE, "%s",
+                                 error->message);
         g_error_free(error);
         g_object_unref(task);
         return;
@@ -181,7 +212,7 @@ static void source_refresh(DomainSource *base, DomainWants wants, const char *co
     on_guest_done(source);
 }
 
-static MonitorGuest *find(MonitorSource *source, const char *uuid, GTask *task)
+static MonitorGuest *find(MonitorSource *source, const char *uuid, Pending *task)
 {
     GHashTableIter iter;
     gpointer guest;
@@ -194,12 +225,12 @@ static MonitorGuest *find(MonitorSource *source, const char *uuid, GTask *task)
             return guest;
         }
     }
-    g_task_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_NO_DOMAIN, "it has gone");
+    pending_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_NO_DOMAIN, "it has gone");
     g_object_unref(task);
     return NULL;
 }
 
-static void source_detail(DomainSource *base, const char *uuid, guint timeout_ms, GTask *task)
+static void source_detail(DomainSource *base, const char *uuid, guint timeout_ms, Pending *task)
 {
     MonitorGuest *guest = find((MonitorSource *)base, uuid, task);
 
@@ -209,7 +240,7 @@ static void source_detail(DomainSource *base, const char *uuid, guint timeout_ms
 }
 
 static void source_act(DomainSource *base, const char *uuid, DomainAction action, guint64 value,
-                       guint timeout_ms, GTask *task)
+                       guint timeout_ms, Pending *task)
 {
     MonitorGuest *guest = find((MonitorSource *)base, uuid, task);
 
@@ -221,21 +252,17 @@ static void source_act(DomainSource *base, const char *uuid, DomainAction action
 static void source_free(DomainSource *base)
 {
     MonitorSource *source = (MonitorSource *)base;
-    GTask *task = g_steal_pointer(&source->task);
+    Pending *task = g_steal_pointer(&source->task);
 
     if (source->timer != NULL) {
         g_source_destroy(source->timer);
         g_clear_pointer(&source->timer, g_source_unref);
     }
     if (task != NULL) {
-        g_task_return_new_error(task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "the source was closed");
+        pending_return_new_error(task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "the source was closed");
         g_object_unref(task);
     }
-    if (source->watch != NULL) {
-        g_signal_handlers_disconnect_by_data(source->watch, source);
-        g_file_monitor_cancel(source->watch);
-        g_object_unref(source->watch);
-    }
+    stop_watching(source);
     g_hash_table_unref(source->guests);
     domain_host_unref(source->host);
     g_free(source->folder);

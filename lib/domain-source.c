@@ -45,24 +45,23 @@ void domain_source_refresh_async(DomainSource *source, DomainWants wants, const 
                                  guint timeout_ms, GCancellable *cancellable, GAsyncReadyCallback callback,
                                  gpointer user_data)
 {
-    source->class->refresh(source, wants, first, timeout_ms,
-                           g_task_new(NULL, cancellable, callback, user_data));
+    source->class->refresh(source, wants, first, timeout_ms, pending_new(cancellable, callback, user_data));
 }
 
 DomainSnapshot *domain_source_refresh_finish(GAsyncResult *result, GError **error)
 {
-    return g_task_propagate_pointer(G_TASK(result), error);
+    return pending_take_pointer(result, error);
 }
 
 void domain_source_detail_async(DomainSource *source, const char *uuid, guint timeout_ms,
                                 GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-    source->class->detail(source, uuid, timeout_ms, g_task_new(NULL, cancellable, callback, user_data));
+    source->class->detail(source, uuid, timeout_ms, pending_new(cancellable, callback, user_data));
 }
 
 DomainDetail *domain_source_detail_finish(GAsyncResult *result, GError **error)
 {
-    return g_task_propagate_pointer(G_TASK(result), error);
+    return pending_take_pointer(result, error);
 }
 
 void domain_source_act_async(DomainSource *source, const char *uuid, DomainAction action, guint64 value,
@@ -70,10 +69,10 @@ void domain_source_act_async(DomainSource *source, const char *uuid, DomainActio
                              gpointer user_data)
 {
     source->class->act(source, uuid, action, value, timeout_ms,
-                       g_task_new(NULL, cancellable, callback, user_data));
+                       pending_new(cancellable, callback, user_data));
 }
 
 gboolean domain_source_act_finish(GAsyncResult *result, GError **error)
 {
-    return g_task_propagate_boolean(G_TASK(result), error);
+    return pending_take_boolean(result, error);
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "lib/domain.h"
+#include "lib/pending.h"
 
 typedef struct DomainSource DomainSource;
 
@@ -97,10 +98,10 @@ gboolean domain_source_act_finish(GAsyncResult *result, GError **error);
 
 typedef struct DomainSourceClass {
     void (*refresh)(DomainSource *source, DomainWants wants, const char *const *first, guint timeout_ms,
-                    GTask *task);
-    void (*detail)(DomainSource *source, const char *uuid, guint timeout_ms, GTask *task);
+                    Pending *task);
+    void (*detail)(DomainSource *source, const char *uuid, guint timeout_ms, Pending *task);
     void (*act)(DomainSource *source, const char *uuid, DomainAction action, guint64 value, guint timeout_ms,
-                GTask *task);
+                Pending *task);
     void (*free)(DomainSource *source);
 } DomainSourceClass; /* each takes the task */
 

@@ -37,7 +37,7 @@ typedef struct Job {
     DomainWorker *worker;
     gint64 begun;
     /* main thread */
-    GTask *task; /* NULL: answered already */
+    Pending *task; /* NULL: answered already */
     GSource *timer;
     /* the worker's answer */
     gpointer result;
@@ -154,15 +154,15 @@ static void stop_timer(Job *job)
 
 static void answer(Job *job)
 {
-    g_autoptr(GTask) task = g_steal_pointer(&job->task);
+    g_autoptr(Pending) task = g_steal_pointer(&job->task);
 
     stop_timer(job);
     if (job->error != NULL) {
-        g_task_return_error(task, g_steal_pointer(&job->error));
+        pending_return_error(task, g_steal_pointer(&job->error));
     } else if (job->kind == JOB_ACT) {
-        g_task_return_boolean(task, TRUE);
+        pending_return_boolean(task, TRUE);
     } else {
-        g_task_return_pointer(task, g_steal_pointer(&job->result), job->free_result);
+        pending_return_pointer(task, g_steal_pointer(&job->result), job->free_result);
     }
 }
 
@@ -233,11 +233,11 @@ static gpointer work(gpointer data)
 static gboolean on_late(gpointer data)
 {
     Job *job = data;
-    g_autoptr(GTask) task = g_steal_pointer(&job->task);
+    g_autoptr(Pending) task = g_steal_pointer(&job->task);
 
     stop_timer(job);
-    g_task_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_TIMEOUT, "no answer in %.1f s",
-                            (double)(g_get_monotonic_time() - job->begun) / G_USEC_PER_SEC);
+    pending_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_TIMEOUT, "no answer in %.1f s",
+                             (double)(g_get_monotonic_time() - job->begun) / G_USEC_PER_SEC);
     return G_SOURCE_REMOVE;
 }
 
@@ -278,10 +278,10 @@ static void leave_worker(WorkerSource *source, GQuark domain, int code, const ch
         Job *job = source->pending->pdata[i];
 
         if (job->task != NULL) {
-            g_autoptr(GTask) task = g_steal_pointer(&job->task);
+            g_autoptr(Pending) task = g_steal_pointer(&job->task);
 
             stop_timer(job);
-            g_task_return_new_error(task, domain, code, "%s", why);
+            pending_return_new_error(task, domain, code, "%s", why);
         }
     }
     g_ptr_array_set_size(source->pending, 0);
@@ -326,13 +326,13 @@ static gint64 overdue_since(WorkerSource *source)
 }
 
 /* task: taken; job: taken. */
-static void submit(WorkerSource *source, Job *job, guint timeout_ms, GTask *task)
+static void submit(WorkerSource *source, Job *job, guint timeout_ms, Pending *task)
 {
     gint64 since = overdue_since(source);
 
     if (since != 0 && !renew(source)) {
-        g_task_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_BUSY, "no answer for %.0f s",
-                                (double)(g_get_monotonic_time() - since) / G_USEC_PER_SEC);
+        pending_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_BUSY, "no answer for %.0f s",
+                                 (double)(g_get_monotonic_time() - since) / G_USEC_PER_SEC);
         g_object_unref(task);
         job_unref(job);
         return;
@@ -352,13 +352,13 @@ static void submit(WorkerSource *source, Job *job, guint timeout_ms, GTask *task
 /* ---- the interface ---- */
 
 static void source_refresh(DomainSource *base, DomainWants wants, const char *const *first, guint timeout_ms,
-                           GTask *task)
+                           Pending *task)
 {
     WorkerSource *source = (WorkerSource *)base;
     Job *job;
 
     if (source->late != NULL) {
-        g_task_return_pointer(task, g_steal_pointer(&source->late), (GDestroyNotify)domain_snapshot_unref);
+        pending_return_pointer(task, g_steal_pointer(&source->late), (GDestroyNotify)domain_snapshot_unref);
         g_object_unref(task);
         return;
     }
@@ -368,7 +368,7 @@ static void source_refresh(DomainSource *base, DomainWants wants, const char *co
     submit(source, job, timeout_ms, task);
 }
 
-static void source_detail(DomainSource *base, const char *uuid, guint timeout_ms, GTask *task)
+static void source_detail(DomainSource *base, const char *uuid, guint timeout_ms, Pending *task)
 {
     WorkerSource *source = (WorkerSource *)base;
     Job *job = new_job(source, JOB_DETAIL);
@@ -378,7 +378,7 @@ static void source_detail(DomainSource *base, const char *uuid, guint timeout_ms
 }
 
 static void source_act(DomainSource *base, const char *uuid, DomainAction action, guint64 value,
-                       guint timeout_ms, GTask *task)
+                       guint timeout_ms, Pending *task)
 {
     WorkerSource *source = (WorkerSource *)base;
     Job *job = new_job(source, JOB_ACT);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/json-client.h"
+#include "lib/pending.h"
 
 #define RETRY_MS   20 /* between tries while the listener's queue is full */
 #define DESC_BYTES 4096
@@ -20,7 +21,7 @@ struct JsonRpc {
     char *path;
 
     /* while opening */
-    GTask *opening;
+    Pending *opening;
     guint open_timeout_ms;
     GSource *open_deadline;
     GSource *open_cancelled;
@@ -34,8 +35,8 @@ struct JsonRpc {
 };
 
 typedef struct Call {
-    JsonRpc *rpc; /* NULL once finished */
-    GTask *task;  /* which owns this struct */
+    JsonRpc *rpc;  /* NULL once finished */
+    Pending *task; /* which owns this struct */
     char *id;
     char *command;
     guint timeout_ms;
@@ -117,7 +118,7 @@ static void call_free(gpointer data)
 }
 
 /* Takes the call out of the books; returns its task (owned), to be given its result. */
-static GTask *call_finished(Call *call)
+static Pending *call_finished(Call *call)
 {
     JsonRpc *rpc = call->rpc;
     GList *link = g_hash_table_lookup(rpc->by_id, call->id);
@@ -132,9 +133,9 @@ static GTask *call_finished(Call *call)
 
 static void call_fail(Call *call, GError *error)
 {
-    g_autoptr(GTask) task = call_finished(call);
+    g_autoptr(Pending) task = call_finished(call);
 
-    g_task_return_error(task, error);
+    pending_return_error(task, error);
 }
 
 static gboolean on_call_deadline(gpointer user_data)
@@ -164,7 +165,7 @@ static void fail_calls(JsonRpc *rpc, JsonRpcError code, const char *message)
         g_ptr_array_add(tasks, call_finished(g_queue_peek_head(&rpc->calls)));
     }
     for (guint i = 0; i < tasks->len; i++) { /* the JsonRpc may go meanwhile */
-        g_task_return_new_error(tasks->pdata[i], domain, (gint)code, "%s", message);
+        pending_return_new_error(tasks->pdata[i], domain, (gint)code, "%s", message);
     }
 }
 
@@ -191,18 +192,17 @@ void json_rpc_call_async(JsonRpc *rpc, const char *command, JsonObject *argument
 {
     g_main_context_push_thread_default(rpc->context);
 
-    g_autoptr(GTask) task = g_task_new(NULL, cancellable, callback, user_data);
+    /* Without the cancellable: what was answered before it was cancelled is answered. */
+    g_autoptr(Pending) task = pending_new(NULL, callback, user_data);
 
     g_main_context_pop_thread_default(rpc->context);
-    g_task_set_check_cancellable(task, FALSE); /* answered before it was cancelled is answered */
-    g_task_set_source_tag(task, json_rpc_call_async);
 
     Call *call = g_new0(Call, 1);
 
     call->id = g_strdup_printf("%s%" G_GUINT64_FORMAT, rpc->id_prefix, rpc->next_id++);
     call->command = g_strdup(command);
     call->timeout_ms = timeout_ms;
-    g_task_set_task_data(task, call, call_free);
+    pending_set_data(task, call, call_free);
 
     GString *text = json_rpc_request(command, arguments, call->id);
 
@@ -211,13 +211,13 @@ void json_rpc_call_async(JsonRpc *rpc, const char *command, JsonObject *argument
     g_autoptr(GBytes) bytes = g_string_free_to_bytes(text);
 
     if (!rpc->client) {
-        g_task_return_error(task, closed_error(rpc));
+        pending_return_error(task, closed_error(rpc));
         return;
     }
     if (!json_client_send(rpc->client, bytes)) {
-        g_task_return_error(task,
-                            rpc_error(rpc, JSON_RPC_ERROR_TIMEOUT, "%s: %s does not read what it is sent",
-                                      command, rpc->handlers->peer));
+        pending_return_error(task,
+                             rpc_error(rpc, JSON_RPC_ERROR_TIMEOUT, "%s: %s does not read what it is sent",
+                                       command, rpc->handlers->peer));
         return;
     }
     call->rpc = rpc;
@@ -230,7 +230,7 @@ void json_rpc_call_async(JsonRpc *rpc, const char *command, JsonObject *argument
 
 JsonNode *json_rpc_call_finish(GAsyncResult *result, GError **error)
 {
-    return g_task_propagate_pointer(G_TASK(result), error);
+    return pending_take_pointer(result, error);
 }
 
 JsonNode *json_rpc_call(JsonRpc *rpc, const char *command, JsonObject *arguments, guint timeout_ms,
@@ -303,13 +303,13 @@ static void finish_by_reply(Call *call, JsonObject *reply)
 {
     JsonNode *error = json_object_get_member(reply, "error");
     GError *failure = error ? reply_error(call->rpc, error) : NULL;
-    g_autoptr(GTask) task = call_finished(call);
+    g_autoptr(Pending) task = call_finished(call);
 
     if (failure) {
-        g_task_return_error(task, failure);
+        pending_return_error(task, failure);
     } else {
-        g_task_return_pointer(task, json_node_copy(json_object_get_member(reply, "return")),
-                              (GDestroyNotify)json_node_unref);
+        pending_return_pointer(task, json_node_copy(json_object_get_member(reply, "return")),
+                               (GDestroyNotify)json_node_unref);
     }
 }
 
@@ -413,9 +413,7 @@ static gboolean on_open_cancelled(GCancellable *cancellable, gpointer user_data)
 void json_rpc_open_async(JsonRpc *rpc, const char *path, guint timeout_ms, GCancellable *cancellable,
                          GAsyncReadyCallback callback, gpointer user_data)
 {
-    rpc->opening = g_task_new(NULL, cancellable, callback, user_data);
-    g_task_set_check_cancellable(rpc->opening, FALSE);
-    g_task_set_source_tag(rpc->opening, json_rpc_open_async);
+    rpc->opening = pending_new(NULL, callback, user_data);
     rpc->path = g_strdup(path);
     rpc->open_timeout_ms = timeout_ms;
     rpc->open_deadline = start_timer(rpc, timeout_ms, on_open_deadline, rpc);
@@ -430,22 +428,22 @@ gboolean json_rpc_is_opening(const JsonRpc *rpc)
 
 void json_rpc_opened(JsonRpc *rpc, GError *error)
 {
-    g_autoptr(GTask) task = g_steal_pointer(&rpc->opening);
+    g_autoptr(Pending) task = g_steal_pointer(&rpc->opening);
 
     drop_source(&rpc->open_deadline);
     drop_source(&rpc->open_cancelled);
     drop_source(&rpc->retry);
     if (error) {
         rpc->owner_free(rpc->owner);
-        g_task_return_error(task, error);
+        pending_return_error(task, error);
     } else {
-        g_task_return_pointer(task, rpc->owner, rpc->owner_free);
+        pending_return_pointer(task, rpc->owner, rpc->owner_free);
     }
 }
 
 gpointer json_rpc_open_finish(GAsyncResult *result, GError **error)
 {
-    return g_task_propagate_pointer(G_TASK(result), error);
+    return pending_take_pointer(result, error);
 }
 
 gboolean json_rpc_send(JsonRpc *rpc, const void *data, gsize length)

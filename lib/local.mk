@@ -13,7 +13,8 @@ lib_libvirtsuite_a_SOURCES = \
 	lib/agent-client.c lib/agent-client.h \
 	lib/runtime-dir.c lib/runtime-dir.h \
 	lib/log.c lib/log.h \
-	lib/memory.c lib/memory.h
+	lib/memory.c lib/memory.h \
+	lib/pending.c lib/pending.h
 
 # Guests as every program sees them. Libvirt is loaded when it is used (lib/libvirt-api.h).
 noinst_LIBRARIES += lib/libdomain.a

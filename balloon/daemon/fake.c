@@ -49,7 +49,7 @@ static Domain *domain_of(const FakeSource *self, guint number)
 }
 
 static void refresh(DomainSource *source, DomainWants wants, const char *const *first, guint timeout_ms,
-                    GTask *task)
+                    Pending *task)
 {
     FakeSource *self = (FakeSource *)source;
     SimModel *model = &self->model;
@@ -59,12 +59,12 @@ static void refresh(DomainSource *source, DomainWants wants, const char *const *
     for (guint i = 0; i < model->count; i++)
         if (model->guests[i].runs)
             g_ptr_array_add(snapshot->domains, domain_of(self, i));
-    g_task_return_pointer(task, snapshot, (GDestroyNotify)domain_snapshot_unref);
+    pending_return_pointer(task, snapshot, (GDestroyNotify)domain_snapshot_unref);
     g_object_unref(task);
 }
 
 static void act(DomainSource *source, const char *uuid, DomainAction action, guint64 value, guint timeout_ms,
-                GTask *task)
+                Pending *task)
 {
     FakeSource *self = (FakeSource *)source;
     gpointer number;
@@ -72,22 +72,22 @@ static void act(DomainSource *source, const char *uuid, DomainAction action, gui
                           ? &self->model.guests[GPOINTER_TO_UINT(number)]
                           : NULL;
     if (found == NULL || !found->runs) {
-        g_task_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_NO_DOMAIN, "it does not run");
+        pending_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_NO_DOMAIN, "it does not run");
     } else if (action == DOMAIN_ACTION_SET_BALLOON) {
         found->target = (gint64)(value / KIB_PER_MIB);
-        g_task_return_boolean(task, TRUE);
+        pending_return_boolean(task, TRUE);
     } else if (action == DOMAIN_ACTION_SET_STATS_PERIOD) {
-        g_task_return_boolean(task, TRUE);
+        pending_return_boolean(task, TRUE);
     } else {
-        g_task_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_UNSUPPORTED,
-                                "a fake guest has nothing but memory");
+        pending_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_UNSUPPORTED,
+                                 "a fake guest has nothing but memory");
     }
     g_object_unref(task);
 }
 
-static void detail(DomainSource *source, const char *uuid, guint timeout_ms, GTask *task)
+static void detail(DomainSource *source, const char *uuid, guint timeout_ms, Pending *task)
 {
-    g_task_return_pointer(task, domain_detail_new(), (GDestroyNotify)domain_detail_free);
+    pending_return_pointer(task, domain_detail_new(), (GDestroyNotify)domain_detail_free);
     g_object_unref(task);
 }
 
