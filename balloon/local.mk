@@ -18,6 +18,7 @@ balloon_sim_libsim_a_SOURCES = \
 	balloon/sim/sim-picture.c balloon/sim/sim-picture.h \
 	balloon/sim/sim-plan.c balloon/sim/sim-plan.h \
 	balloon/sim/sim-score.c balloon/sim/sim-score.h \
+	balloon/sim/sim-spool.c balloon/sim/sim-spool.h \
 	balloon/sim/sim-trace.c balloon/sim/sim-trace.h
 balloon_sim_balloon_sim_SOURCES = balloon/sim/balloon-sim.c
 balloon_sim_balloon_sim_LDADD = balloon/sim/libsim.a balloon/libpolicy.a $(GLIB_LIBS)

@@ -105,7 +105,7 @@ static void free_source(DomainSource *source)
 DomainSource *fake_source_new(const char *guests, const char *demand, gint64 memory, GError **error)
 {
     static const DomainSourceClass class = {refresh, detail, act, free_source};
-    SimInput *input = sim_input_read(guests, demand, error);
+    SimInput *input = sim_input_spool(guests, demand, error);
     if (input == NULL)
         return NULL;
     FakeSource *self = g_new0(FakeSource, 1);

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "balloon/daemon/report.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
+
 #include "balloon/daemon/audit-private.h"
 #include "lib/jsonstream.h"
 #include "lib/memory.h"
@@ -214,12 +219,26 @@ GString *report_metrics(const Loop *loop)
 
 /* ---- files ---- */
 
+/* Readers see the old text or the new one. Not g_file_set_contents(), which waits for the disk: after a crash
+ * of the machine nobody wants the state of before. */
 static void write_file(const char *path, const GString *text)
 {
-    g_autoptr(GError) error = NULL;
-    if (!g_file_set_contents_full(path, text->str, (gssize)text->len, G_FILE_SET_CONTENTS_CONSISTENT, 0644,
-                                  &error))
-        g_info("%s", error->message);
+    g_autofree char *beside = g_strconcat(path, ".new", NULL);
+    int fd = g_open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    gboolean good = fd >= 0;
+    for (gsize done = 0; good && done < text->len;) {
+        gssize written = write(fd, text->str + done, text->len - done);
+        good = written > 0;
+        done += good ? (gsize)written : 0;
+    }
+    if (good)
+        good = g_rename(beside, path) == 0;
+    if (!good)
+        g_info("%s: %s", path, g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    if (!good && fd >= 0)
+        g_unlink(beside);
 }
 
 void report_write_files(Loop *loop)

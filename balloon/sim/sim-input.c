@@ -2,8 +2,12 @@
 #include "balloon/sim/sim-input.h"
 
 #include <string.h>
+#include <sys/mman.h>
+
+#include "balloon/sim/sim-spool.h"
 
 #define MIB_MAX (1 << 30)
+#define PAGES   (1 << 20) /* bytes of a file after whose reading they are let go */
 
 /* Where a reader is in a file. */
 typedef struct {
@@ -165,6 +169,15 @@ static gboolean find_guest(const SimInput *input, GHashTable *names, const char 
     return TRUE;
 }
 
+/* What was read of the file does not stay in our memory. */
+static const char *let_go(const char *from, const char *at)
+{
+    if (at - from < PAGES)
+        return from;
+    madvise((char *)from, PAGES, MADV_DONTNEED);
+    return from + PAGES;
+}
+
 static gint by_time(gconstpointer a, gconstpointer b)
 {
     const SimDemand *x = a, *y = b;
@@ -175,6 +188,7 @@ static gboolean read_demand(SimInput *input, GHashTable *names, Reader *reader, 
 {
     gint32 before = 0, guest = -1;
     gboolean sorted = TRUE;
+    const char *held = reader->at;
     while (next_line(reader)) {
         if (reader->line == 1 && starts(reader, "t,"))
             continue;
@@ -202,11 +216,17 @@ static gboolean read_demand(SimInput *input, GHashTable *names, Reader *reader, 
         sorted = sorted && row.t >= before;
         before = row.t;
         input->seconds = MAX(input->seconds, row.t + 1);
-        g_array_append_val(input->demand, row);
+        if (input->demand != NULL)
+            g_array_append_val(input->demand, row);
+        else if (!sorted)
+            return bad(reader, "the rows are not in the order of their times", error);
+        else if (!sim_spool_add(input->spool, &row, error))
+            return FALSE;
+        held = let_go(held, reader->at);
     }
     if (!sorted)
         g_array_sort(input->demand, by_time); /* GLib's keeps the order of equal rows */
-    return input->demand->len > 0 || bad(reader, "there are no demands", error);
+    return input->seconds > 0 || bad(reader, "there are no demands", error);
 }
 
 static void clear_guest(gpointer data)
@@ -216,29 +236,45 @@ static void clear_guest(gpointer data)
     g_free(guest->class);
 }
 
-SimInput *sim_input_read(const char *guests_path, const char *demand_path, GError **error)
+static gboolean read_both(SimInput *input, const char *guests_path, const char *demand_path, GError **error)
 {
-    g_autoptr(SimInput) input = g_new0(SimInput, 1);
-    input->guests = g_array_new(FALSE, FALSE, sizeof(SimGuest));
-    g_array_set_clear_func(input->guests, clear_guest);
-    input->demand = g_array_new(FALSE, FALSE, sizeof(SimDemand));
     g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
     const char *const paths[] = {guests_path, demand_path};
+    input->guests = g_array_new(FALSE, FALSE, sizeof(SimGuest));
+    g_array_set_clear_func(input->guests, clear_guest);
     for (int i = 0; i < 2; i++) {
         g_autoptr(GMappedFile) file = g_mapped_file_new(paths[i], FALSE, error);
         if (!file)
-            return NULL;
+            return FALSE;
         Reader reader = {.path = paths[i], .at = g_mapped_file_get_contents(file)};
         reader.end = reader.at + g_mapped_file_get_length(file);
         if (!(i == 0 ? read_guests : read_demand)(input, names, &reader, error))
-            return NULL;
+            return FALSE;
     }
+    return TRUE;
+}
+
+SimInput *sim_input_read(const char *guests_path, const char *demand_path, GError **error)
+{
+    g_autoptr(SimInput) input = g_new0(SimInput, 1);
+    input->demand = g_array_new(FALSE, FALSE, sizeof(SimDemand));
+    return read_both(input, guests_path, demand_path, error) ? g_steal_pointer(&input) : NULL;
+}
+
+SimInput *sim_input_spool(const char *guests_path, const char *demand_path, GError **error)
+{
+    g_autoptr(SimInput) input = g_new0(SimInput, 1);
+    input->spool = sim_spool_new(error);
+    if (input->spool == NULL || !read_both(input, guests_path, demand_path, error) ||
+        !sim_spool_rewind(input->spool, error))
+        return NULL;
     return g_steal_pointer(&input);
 }
 
 void sim_input_free(SimInput *input)
 {
-    g_array_unref(input->guests);
-    g_array_unref(input->demand);
+    g_clear_pointer(&input->guests, g_array_unref);
+    g_clear_pointer(&input->demand, g_array_unref);
+    sim_spool_free(input->spool);
     g_free(input);
 }

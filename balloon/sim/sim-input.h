@@ -38,11 +38,15 @@ typedef struct SimDemand {
 
 typedef struct SimInput {
     GArray *guests; /* of SimGuest */
-    GArray *demand; /* of SimDemand, in the order of their times */
+    GArray *demand; /* of SimDemand, in the order of their times; NULL: they are in the spool */
+    struct SimSpool *spool;
     gint32 seconds; /* until the last row, it included */
 } SimInput;
 
 /* NULL and an error of "file:line: what" when a file cannot be read or a line is no good. */
 SimInput *sim_input_read(const char *guests_path, const char *demand_path, GError **error);
+/* The same for who plays it slowly: the rows stay in a file (see sim-spool.h). They have to be in the order
+ * of their times. */
+SimInput *sim_input_spool(const char *guests_path, const char *demand_path, GError **error);
 void sim_input_free(SimInput *input);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SimInput, sim_input_free)

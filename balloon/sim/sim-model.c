@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "balloon/sim/sim-model.h"
 
+#include <string.h>
+
+#include "balloon/sim/sim-spool.h"
+
 /* The host's own part: its kernel and daemons; and what a monitor takes beside its guest's memory. */
 #define HOST_BASE    1024
 #define MONITOR_BASE 32
@@ -19,35 +23,64 @@ void sim_model_init(SimModel *model, const SimInput *input, gint64 host_mib, gbo
     *model = (SimModel){.input = input, .total = host_mib, .available = host_mib, .reporting = reporting};
     model->count = input->guests->len;
     model->guests = g_new0(SimState, model->count);
-    for (guint i = 0; i < model->count; i++)
+    gsize reports = 0;
+    for (guint i = 0; i < model->count; i++) {
         model->guests[i].guest = &g_array_index(input->guests, SimGuest, i);
+        reports += (gsize)model->guests[i].guest->lag + 1;
+    }
+    model->reports = g_new0(SimReport, reports);
+    reports = 0;
+    for (guint i = 0; i < model->count; i++) {
+        model->guests[i].reports = model->reports + reports;
+        reports += (gsize)model->guests[i].guest->lag + 1;
+    }
 }
 
 void sim_model_clear(SimModel *model)
 {
     g_clear_pointer(&model->guests, g_free);
+    g_clear_pointer(&model->reports, g_free);
 }
 
 /* A guest that starts is as large as it may be, holds nothing and has told nothing. */
 static void start_or_stop(SimState *state, gboolean runs)
 {
     const SimGuest *guest = state->guest;
+    SimReport *reports = state->reports;
     gint64 hot = state->hot, demand = state->demand, cache = state->want_cache, cpu = state->cpu;
     if (runs == state->runs)
         return;
-    *state = (SimState){
-        .guest = guest, .runs = runs, .demand = demand, .hot = hot, .want_cache = cache, .cpu = cpu};
+    memset(reports, 0, ((gsize)guest->lag + 1) * sizeof reports[0]);
+    *state = (SimState){.guest = guest,
+                        .reports = reports,
+                        .runs = runs,
+                        .demand = demand,
+                        .hot = hot,
+                        .want_cache = cache,
+                        .cpu = cpu};
     if (runs)
         state->actual = state->target = guest->max;
 }
 
-static void take_rows(SimModel *model)
+static const SimDemand *next_row(const SimModel *model)
 {
     const GArray *rows = model->input->demand;
-    for (; model->row < rows->len; model->row++) {
-        const SimDemand *row = &g_array_index(rows, SimDemand, model->row);
-        if (row->t > model->t)
-            break;
+    if (rows == NULL)
+        return sim_spool_peek(model->input->spool);
+    return model->row < rows->len ? &g_array_index(rows, SimDemand, model->row) : NULL;
+}
+
+static void pass_row(SimModel *model)
+{
+    if (model->input->demand == NULL)
+        sim_spool_pass(model->input->spool);
+    model->row++;
+}
+
+static void take_rows(SimModel *model)
+{
+    const SimDemand *row;
+    for (; (row = next_row(model)) != NULL && row->t <= model->t; pass_row(model)) {
         SimState *state = &model->guests[row->guest];
         start_or_stop(state, row->demand >= 0);
         gint64 room = state->guest->max - sim_model_kernel(state->guest);
@@ -127,7 +160,7 @@ static void use_host(SimModel *model)
 
 static void report(const SimModel *model, SimState *state)
 {
-    SimReport *now = &state->reports[model->t % (SIM_LAG_MAX + 1)];
+    SimReport *now = &state->reports[model->t % (state->guest->lag + 1)];
     gint64 room = MAX(state->actual - sim_model_kernel(state->guest), 0);
     gint64 unused = room - state->resident - state->cached;
     *now = (SimReport){.told = state->runs && (state->guest->stats == SIM_STATS_FULL ||
@@ -168,5 +201,5 @@ const SimReport *sim_model_report(const SimModel *model, const SimState *state)
 {
     gint32 when = model->t - 1 - state->guest->lag;
     static const SimReport nothing;
-    return when >= 0 ? &state->reports[when % (SIM_LAG_MAX + 1)] : &nothing;
+    return when >= 0 ? &state->reports[when % (state->guest->lag + 1)] : &nothing;
 }

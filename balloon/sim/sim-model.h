@@ -29,7 +29,7 @@ typedef struct SimState {
     gint64 hot_miss;                                /* MiB of its working set that are not there */
     gint64 swapped_in, swapped_out, faults, cpu_ms; /* since it started */
     gint64 moved;                                   /* MiB that its balloon moved in this second, with sign */
-    SimReport reports[SIM_LAG_MAX + 1];
+    SimReport *reports;                             /* of the last seconds: one more than its lag */
 } SimState;
 
 typedef struct SimModel {
@@ -37,6 +37,7 @@ typedef struct SimModel {
     guint row; /* next of the demand rows */
     gint32 t;  /* second */
     SimState *guests;
+    SimReport *reports; /* of all guests */
     guint count;
     gint64 total;        /* MiB of the host */
     gboolean reporting;  /* guests give free pages back by themselves */
