@@ -5,7 +5,7 @@ noinst_LIBRARIES += host-vmm/libhostvmm.a
 endif
 host_vmm_host_vmm_SOURCES = host-vmm/main.c
 # What the monitor links beyond BASE_LIBS.
-VMM_LIBS = $(SECCOMP_LIBS) $(URING_LIBS) $(SLIRP_LIBS) $(ZSTD_LIBS)
+VMM_LIBS = $(SECCOMP_LIBS) $(URING_LIBS) $(SLIRP_LIBS) $(ZSTD_LIBS) $(LZ4_LIBS) $(LZMA_LIBS)
 host_vmm_host_vmm_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
 
 # All but main(), so that device tests can link it.

@@ -21,6 +21,7 @@ typedef struct MachineConfig {
     guint vcpus;                    /* -smp, present at the start; default 1 */
     guint sockets, cores, threads;  /* topology; product is the possible vCPUs */
     char *kernel, *initrd, *append; /* -kernel, -initrd, -append */
+    gboolean kernel_unpack;         /* -machine kernel-unpack=: the host unpacks a bzImage; default TRUE */
     gboolean probe;                 /* -accel kvm,probe=: run the probe guest first; default TRUE */
     gboolean probe_only;            /* …=only: and nothing else */
     gboolean start_paused;          /* -S */

@@ -594,6 +594,7 @@ static gboolean build(Machine *machine, GError **error)
     if (!machine->loader) {
         return FALSE;
     }
+    loader_set_unpack(machine->loader, config->kernel_unpack);
     if (!create_objects(machine, error) || !create_memory(machine, error)) {
         return FALSE;
     }

@@ -76,6 +76,7 @@ static MachineConfig *config_new(void)
     config->confine.off = TRUE;
     config->memory_merge = TRUE;
     config->vcpus = config->sockets = config->cores = config->threads = 1;
+    config->kernel_unpack = TRUE;
     config->probe = TRUE;
     config->actions = ACTIONS_DEFAULT;
     config->objects = g_ptr_array_new_with_free_func(free_options);
@@ -352,7 +353,8 @@ static gboolean take_machine(Parse *parse, const Row *row, const char *value, GE
     g_autoptr(OptSet) options = parse_options(row, value, "type", error);
     const char *type, *accelerator, *backend;
 
-    if (options == NULL || !optset_bool(options, "mem-merge", &parse->config->memory_merge, error)) {
+    if (options == NULL || !optset_bool(options, "mem-merge", &parse->config->memory_merge, error) ||
+        !optset_bool(options, "kernel-unpack", &parse->config->kernel_unpack, error)) {
         return FALSE;
     }
     backend = optset_string(options, "memory-backend");
@@ -606,7 +608,7 @@ static const Row rows[] = {
     {"name", "[guest=]NAME[,debug-threads=on|off]", take_name, "the guest's name; whether threads are named"},
     {"uuid", "UUID", take_uuid, "the guest's UUID"},
     {"machine", "pc[,KEY=VALUE...]", take_machine,
-     "the machine (pc, pc-i440fx-N.M), memory-backend=ID, mem-merge=on|off"},
+     "the machine (pc, pc-i440fx-N.M), memory-backend=ID, mem-merge=on|off, kernel-unpack=on|off"},
     {"M", "pc", take_machine, "the same"},
     {"accel", "kvm[,probe=on|off|only]", take_accel,
      "KVM; whether to try it out with a tiny guest first (on), or to do just that"},

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* bzimage: Linux's 32-bit boot protocol (Documentation/arch/x86/boot.rst). Field offsets are those of the
- * zero page. */
+/* bzimage: Linux's 32-bit and 64-bit boot protocols (Documentation/arch/x86/boot.rst). Field offsets are
+ * those of the zero page. */
 #include "host-vmm/boot/loader-private.h"
 
 #include <asm/bootparam.h>
 #include <string.h>
 
 #include "host-vmm/boot/acpi.h"
+#include "host-vmm/kvm/vcpu-state.h"
 
 #define HEADER_OFFSET    0x1f1
 #define BOOT_FLAG        0xaa55
@@ -17,6 +18,8 @@
 #define LOADER_UNDEFINED 0xff
 #define DEFAULT_CMDLINE  255
 #define VIDEO_NORMAL     0xffff
+#define PAGE_TABLE       3    /* present, writable */
+#define PAGE_OF_2_MIB    0x83 /* the same, and no table */
 
 static gboolean read_header(const BootFile *kernel, struct setup_header *header, GError **error)
 {
@@ -58,6 +61,45 @@ gboolean bzimage_check(const BootFile *kernel, GError **error)
     return read_header(kernel, &header, error);
 }
 
+/* Page tables that map the first 4 GiB to themselves by pages of 2 MiB, as the 64-bit protocol asks for the
+ * kernel, boot_params and the command line. */
+static gboolean write_page_tables(const GuestMemory *memory)
+{
+    enum { TABLE = 512, DIRECTORIES = 4 };
+    g_autofree guint64 *tables = g_new0(guint64, (2 + DIRECTORIES) * TABLE);
+    guint64 *pointers = tables + TABLE, *directories = pointers + TABLE;
+    tables[0] = (BOOT_PAGE_TABLES + TABLE * sizeof(guint64)) | PAGE_TABLE;
+    for (guint i = 0; i < DIRECTORIES; i++) {
+        pointers[i] = (BOOT_PAGE_TABLES + (2 + i) * TABLE * sizeof(guint64)) | PAGE_TABLE;
+    }
+    for (guint i = 0; i < DIRECTORIES * TABLE; i++) {
+        directories[i] = ((guint64)i << 21) | PAGE_OF_2_MIB;
+    }
+    return guest_memory_write(memory, BOOT_PAGE_TABLES, tables, (2 + DIRECTORIES) * TABLE * sizeof(guint64));
+}
+
+/* FALSE: the kernel is to unpack itself. */
+static gboolean enter_unpacked(const Loader *loader, const GuestMemory *memory, struct setup_header *header,
+                               guint64 limit, VcpuEntry *entry)
+{
+    g_autoptr(GError) reason = NULL;
+    VmlinuxPlace place;
+    if (!loader->unpack) {
+        return FALSE;
+    }
+    if (!vmlinux_load(loader, header, memory, limit, &place, &reason)) {
+        g_info("kernel %s unpacks itself: %s", loader->kernel.path, reason->message);
+        return FALSE;
+    }
+    if (place.randomized) {
+        header->loadflags |= KASLR_FLAG;
+    }
+    guint64 code = BOOT_CODE_64;
+    *entry = (VcpuEntry){.eip = (guint32)place.entry, .esi = BOOT_INFO_ADDRESS, .cr3 = BOOT_PAGE_TABLES};
+    return write_page_tables(memory) &&
+           guest_memory_write(memory, BOOT_GDT_ADDRESS + BOOT_CS, &code, sizeof(code));
+}
+
 gboolean bzimage_load(const Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error)
 {
     struct boot_params params;
@@ -69,9 +111,6 @@ gboolean bzimage_load(const Loader *loader, const GuestMemory *memory, VcpuEntry
     /* The real-mode part stays behind: its header only is what the kernel gets of it. */
     guint64 code_offset = ((header->setup_sects ? header->setup_sects : 4u) + 1u) * SETUP_SECTOR;
     guint64 code_size = loader->kernel.size - code_offset;
-    if (!boot_file_load(&loader->kernel, code_offset, memory, BOOT_HIGH_RAM, code_size, error)) {
-        return FALSE;
-    }
 
     /* It unpacks itself to pref_address and needs init_size bytes there; the initrd goes above. */
     guint64 floor = MAX(BOOT_HIGH_RAM + code_size, header->pref_address + header->init_size);
@@ -93,6 +132,16 @@ gboolean bzimage_load(const Loader *loader, const GuestMemory *memory, VcpuEntry
         return FALSE;
     }
 
+    guint regions;
+    guint64 limit = initrd ? initrd : guest_memory_regions(memory, &regions)[0].size;
+    header->loadflags &= (guint8)~KASLR_FLAG;
+    if (!enter_unpacked(loader, memory, header, limit, entry)) {
+        if (!boot_file_load(&loader->kernel, code_offset, memory, BOOT_HIGH_RAM, code_size, error)) {
+            return FALSE;
+        }
+        *entry = (VcpuEntry){.eip = BOOT_HIGH_RAM, .esi = BOOT_INFO_ADDRESS};
+    }
+
     header->type_of_loader = LOADER_UNDEFINED;
     header->vid_mode = VIDEO_NORMAL;
     header->cmd_line_ptr = BOOT_CMDLINE_ADDRESS;
@@ -110,9 +159,5 @@ gboolean bzimage_load(const Loader *loader, const GuestMemory *memory, VcpuEntry
         params.e820_table[i] =
             (struct boot_e820_entry){.addr = map[i].address, .size = map[i].size, .type = map[i].type};
     }
-    if (!guest_memory_write(memory, BOOT_INFO_ADDRESS, &params, sizeof(params))) {
-        return FALSE;
-    }
-    *entry = (VcpuEntry){.eip = BOOT_HIGH_RAM, .esi = BOOT_INFO_ADDRESS};
-    return TRUE;
+    return guest_memory_write(memory, BOOT_INFO_ADDRESS, &params, sizeof(params));
 }

@@ -2,10 +2,13 @@
 /* loader-private: what the kinds of kernel share. */
 #pragma once
 
+#include <asm/bootparam.h>
+
 #include "host-vmm/boot/loader.h"
 
 /* Guest-physical layout below 1 MiB; BOOT_GDT_ADDRESS and the ACPI area besides. */
 #define BOOT_INFO_ADDRESS    0x7000 /* boot_params or hvm_start_info with its tables: one page */
+#define BOOT_PAGE_TABLES     0x9000 /* six pages */
 #define BOOT_CMDLINE_ADDRESS 0x20000
 #define BOOT_CMDLINE_MAX     0x10000 /* bytes, the end's NUL included */
 #define BOOT_LOW_RAM_END     0x9fc00 /* what a PC calls conventional memory */
@@ -22,6 +25,7 @@ struct Loader {
     BootFile initrd; /* path NULL: none */
     char *append;
     gboolean is_elf;
+    gboolean unpack;
 };
 
 /* Reads exactly [offset, offset + length) of the file to `to`. */
@@ -42,6 +46,16 @@ typedef struct BootMapEntry {
 #define BOOT_MAP_MAX 8
 /* The memory map; returns the number of entries. */
 guint boot_memory_map(const GuestMemory *memory, BootMapEntry map[BOOT_MAP_MAX]);
+
+/* Where a kernel that we unpacked is entered. */
+typedef struct VmlinuxPlace {
+    guint64 entry;       /* guest-physical */
+    gboolean randomized; /* its virtual addresses are: what Linux calls KASLR */
+} VmlinuxPlace;
+/* Unpacks the kernel that a bzImage carries to below `limit`, where nothing else is from header->pref_address
+ * on. FALSE: it has to unpack itself, and what there is in that memory is of no use. */
+gboolean vmlinux_load(const Loader *loader, const struct setup_header *header, const GuestMemory *memory,
+                      guint64 limit, VmlinuxPlace *place, GError **error);
 
 gboolean bzimage_load(const Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error);
 gboolean elf_pvh_load(const Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error);

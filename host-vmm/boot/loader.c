@@ -125,6 +125,7 @@ Loader *loader_new(const char *kernel, const char *initrd, const char *append, G
     Loader *loader = g_new0(Loader, 1);
     loader->kernel.fd = loader->initrd.fd = -1;
     loader->append = g_strdup(append ? append : "");
+    loader->unpack = TRUE;
     guint8 magic[SELFMAG] = {0};
     if (!open_file(&loader->kernel, "kernel", kernel, error) ||
         !boot_file_read(&loader->kernel, 0, magic, MIN(loader->kernel.size, sizeof(magic)), error)) {
@@ -152,6 +153,11 @@ void loader_free(Loader *loader)
     close_file(&loader->initrd);
     g_free(loader->append);
     g_free(loader);
+}
+
+void loader_set_unpack(Loader *loader, gboolean unpack)
+{
+    loader->unpack = unpack;
 }
 
 gboolean loader_load(const Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error)

@@ -7,6 +7,8 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/boot/loader.h \
 	host-vmm/boot/loader-private.h \
 	host-vmm/boot/bzimage.c \
+	host-vmm/boot/vmlinux.c \
+	host-vmm/boot/unpack.c host-vmm/boot/unpack.h \
 	host-vmm/boot/elf-pvh.c \
 	host-vmm/boot/acpi.c \
 	host-vmm/boot/acpi.h \

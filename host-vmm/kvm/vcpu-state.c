@@ -7,6 +7,12 @@
 
 #define CR0_PE (1u << 0)
 #define CR0_ET (1u << 4)
+#define CR0_PG (1u << 31)
+
+#define CR4_PAE (1u << 5)
+
+#define EFER_LME (1u << 8)
+#define EFER_LMA (1u << 10)
 
 #define RFLAGS_ALWAYS 2 /* bit 1 reads as one */
 
@@ -15,9 +21,6 @@
 /* MTRRs on, everything write-back: what firmware leaves behind; Linux needs it on for PAT. */
 #define MTRR_ENABLE_WRITE_BACK (1u << 11 | 6)
 
-/* Selectors of the 32-bit boot protocol (Documentation/arch/x86/boot.rst): __BOOT_CS, __BOOT_DS. */
-#define BOOT_CS 0x10
-#define BOOT_DS 0x18
 #define BOOT_TR 0x20
 
 const guint64 BOOT_GDT[BOOT_GDT_ENTRIES] = {
@@ -37,7 +40,7 @@ struct VcpuState {
     struct kvm_debugregs debugregs;
     struct kvm_xcrs xcrs;
     struct kvm_mp_state mp_state;
-    struct kvm_msrs *msrs; /* all that can be read, but what is_power_on_state() leaves out */
+    struct kvm_msrs *msrs;           /* all that can be read, but what is_power_on_state() leaves out */
     struct kvm_nested_state *nested; /* NULL where KVM does not nest */
 };
 
@@ -223,6 +226,14 @@ gboolean vcpu_state_set_entry(int vcpu_fd, const VcpuEntry *entry, GError **erro
     sregs.idt.base = sregs.idt.limit = 0;
     sregs.cr0 = CR0_PE | CR0_ET;
     sregs.cr3 = sregs.cr4 = sregs.efer = 0;
+    if (entry->cr3) {
+        sregs.cs.l = 1;
+        sregs.cs.db = 0;
+        sregs.cr0 |= CR0_PG;
+        sregs.cr3 = entry->cr3;
+        sregs.cr4 = CR4_PAE;
+        sregs.efer = EFER_LME | EFER_LMA;
+    }
     struct kvm_regs regs = {.rip = entry->eip, .rsi = entry->esi, .rbx = entry->ebx, .rflags = RFLAGS_ALWAYS};
     if (kvm_ioctl(vcpu_fd, KVM_SET_SREGS, &sregs) < 0 || kvm_ioctl(vcpu_fd, KVM_SET_REGS, &regs) < 0) {
         return kvm_set_error(error, "cannot set a vCPU's entry state");

@@ -36,10 +36,11 @@ typedef struct VcpuConfig {
     gpointer event_data;
 } VcpuConfig;
 
-/* How the first vCPU starts: 32-bit protected mode, flat segments, no paging (Linux 32-bit boot protocol,
- * PVH). */
+/* How the first vCPU starts: in 32-bit protected mode with flat segments and no paging (Linux' 32-bit boot
+ * protocol, PVH), or in 64-bit mode (Linux' 64-bit boot protocol). */
 typedef struct VcpuEntry {
     guint32 eip, esi, ebx;
+    guint32 cr3; /* address of the page tables; not 0: 64-bit mode */
 } VcpuEntry;
 
 /* Once per process, before the first vCPU: the signal that kicks a vCPU out of KVM_RUN. */

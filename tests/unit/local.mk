@@ -8,7 +8,7 @@ if HAVE_CHECK
 if ENABLE_HOST_VMM
 check_PROGRAMS += tests/unit/test_net_packet tests/unit/test_netdev tests/unit/test_netdev_user
 check_PROGRAMS += tests/unit/test_acpi tests/unit/test_numa tests/unit/test_fd_store tests/unit/test_confine tests/unit/test_probe_cache tests/unit/test_cpu_model tests/unit/test_block tests/unit/test_throttle tests/unit/test_chardev tests/unit/test_guest_memory \
-	tests/unit/test_loader tests/unit/test_options tests/unit/test_optset tests/unit/test_qmp_server
+	tests/unit/test_loader tests/unit/test_vmlinux tests/unit/test_options tests/unit/test_optset tests/unit/test_qmp_server
 endif
 endif
 EXTRA_DIST += tests/check-run.h
@@ -59,6 +59,7 @@ tests_unit_test_net_packet_LDADD = $(vmm_test_libs)
 tests_unit_test_netdev_user_LDADD = $(vmm_test_libs)
 tests_unit_test_netdev_LDADD = $(vmm_test_libs)
 tests_unit_test_loader_LDADD = $(vmm_test_libs)
+tests_unit_test_vmlinux_LDADD = $(vmm_test_libs)
 tests_unit_test_options_LDADD = $(vmm_test_libs)
 tests_unit_test_optset_LDADD = $(vmm_test_libs)
 
