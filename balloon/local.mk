@@ -30,9 +30,12 @@ balloon_daemon_libballoond_a_SOURCES = \
 	balloon/daemon/fake.c balloon/daemon/fake.h \
 	balloon/daemon/fleet.c balloon/daemon/fleet.h \
 	balloon/daemon/host.c balloon/daemon/host.h \
+	balloon/daemon/keep.c balloon/daemon/keep.h \
+	balloon/daemon/ksm.c balloon/daemon/ksm.h balloon/daemon/ksm-private.h balloon/daemon/ksm-report.c \
 	balloon/daemon/law.c balloon/daemon/law.h \
 	balloon/daemon/law-ksm.c balloon/daemon/law-ksm.h \
 	balloon/daemon/loop.c balloon/daemon/loop.h \
+	balloon/daemon/processes.c balloon/daemon/processes.h \
 	balloon/daemon/record.c balloon/daemon/record.h \
 	balloon/daemon/replay.c balloon/daemon/replay-laws.c \
 	balloon/daemon/report.c balloon/daemon/report.h \

@@ -103,11 +103,27 @@ static void print_host(JsonObject *status)
                                                                                   : "");
 }
 
+static void print_ksm(JsonObject *status)
+{
+    JsonObject *ksm =
+        json_object_has_member(status, "ksm") ? json_object_get_object_member(status, "ksm") : NULL;
+    if (ksm == NULL || strcmp(text(ksm, "mode"), "off") == 0)
+        return;
+    if (json_object_has_member(ksm, "why_not"))
+        printf("ksm: left alone: %s\n", text(ksm, "why_not"));
+    else
+        printf("ksm: %s (%s), %" G_GINT64_FORMAT " MiB saved, %" G_GINT64_FORMAT ".%" G_GINT64_FORMAT
+               " s of CPU time used\n",
+               text(ksm, "phase"), text(ksm, "reason"), number(ksm, "saved"), number(ksm, "cpu_ms") / 1000,
+               number(ksm, "cpu_ms") % 1000 / 100);
+}
+
 static void print_status(JsonObject *status)
 {
     JsonArray *guests = json_object_get_array_member(status, "guests");
     JsonArray *sources = json_object_get_array_member(status, "sources");
     print_host(status);
+    print_ksm(status);
     for (guint i = 0; i < json_array_get_length(sources); i++) {
         JsonObject *source = json_array_get_object_element(sources, i);
         if (!json_object_get_boolean_member_with_default(source, "answers", TRUE)) {
@@ -184,6 +200,8 @@ static void print_explanation(JsonObject *guest)
     printf("Why (%s): %s.\n", text(guest, "reason"), rule_of(text(guest, "reason")));
     print_members("What is seen of it (MiB, ms, counts):", json_object_get_object_member(guest, "inputs"));
     print_members("What follows from that:", json_object_get_object_member(guest, "derived"));
+    if (json_object_has_member(guest, "ksm"))
+        print_members("Of KSM (MiB):", json_object_get_object_member(guest, "ksm"));
     print_members("The host:", json_object_get_object_member(guest, "host"));
 }
 
@@ -232,8 +250,21 @@ static int resume_verb(const Call *call, char **words)
     return set_paused(call, "resume", words[0]);
 }
 
+static void print_law(const Fleet *fleet, const Law *law, gint place, gint64 now)
+{
+    g_autofree char *told = law->class->tell(law, place);
+    g_autofree char *name = place >= 0 ? printable(fleet->places[place].name) : NULL;
+    if (told != NULL)
+        printf("%" G_GINT64_FORMAT " %s%s%s: %s\n", now, name != NULL ? name : "", name != NULL ? " " : "",
+               law->class->name, told);
+}
+
 static void print_tick(const Fleet *fleet, gint64 now, gpointer user_data)
 {
+    for (guint i = 0; i < FLEET_LAWS; i++)
+        for (gint place = -1; fleet->laws[i].on && place < (gint)fleet->count; place++)
+            if (place < 0 || fleet->places[place].key != NULL)
+                print_law(fleet, &fleet->laws[i], place, now);
     for (guint i = 0; i < fleet->count; i++) {
         const PolicyDecision *decision = &fleet->decisions[i];
         if (fleet->places[i].key == NULL || !decision->changed)

@@ -26,6 +26,7 @@ typedef struct FleetGuest {
     gboolean runs;
     gboolean paused;    /* by a person */
     gboolean unmanaged; /* by the configuration */
+    gboolean no_ksm;    /* likewise: what it has is not worth a scan */
     char *class;
     gboolean has_period;         /* its driver was asked for statistics */
     PolicyReason reason;         /* of its last change */

@@ -39,8 +39,12 @@ void host_free(Host *host)
     g_free(host);
 }
 
-/* The text of a file, in the buffer; NULL. */
-static const char *read_file(Host *host, const char *name)
+const char *host_root(const Host *host)
+{
+    return host->root;
+}
+
+const char *host_read(Host *host, const char *name)
 {
     g_autofree char *path = g_strconcat(host->root, name, NULL);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -55,8 +59,7 @@ static const char *read_file(Host *host, const char *name)
     return done > 0 && got >= 0 ? host->buffer : NULL;
 }
 
-/* The number behind a word that begins a line. */
-static gboolean number_after(const char *text, const char *word, gint64 *value)
+gboolean host_number(const char *text, const char *word, gint64 *value)
 {
     gsize length = strlen(word);
     for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
@@ -73,12 +76,15 @@ static gboolean number_after(const char *text, const char *word, gint64 *value)
 }
 
 /* "full avg10=1.23 …" is 12 permille. */
-static gint32 psi_full(const char *text)
+gint32 host_pressure(Host *host, const char *resource, const char *kind)
 {
-    const char *at = text != NULL ? strstr(text, "full avg10=") : NULL;
+    g_autofree char *name = g_strconcat("/proc/pressure/", resource, NULL);
+    g_autofree char *word = g_strconcat(kind, " avg10=", NULL);
+    const char *text = host_read(host, name);
+    const char *at = text != NULL ? strstr(text, word) : NULL;
     if (at == NULL)
         return POLICY_UNKNOWN;
-    at += strlen("full avg10=");
+    at += strlen(word);
     gint64 percent = g_ascii_strtoll(at, (char **)&at, 10);
     gint64 tenth = at[0] == '.' && g_ascii_isdigit(at[1]) ? at[1] - '0' : 0;
     return (gint32)CLAMP(percent * 10 + tenth, 0, 1000);
@@ -94,20 +100,20 @@ static gint64 rate(gint64 *before, gint64 count, gint64 elapsed)
 gboolean host_look(Host *host, gint64 now, PolicyHost *seen, HostRates *rates, GError **error)
 {
     gint64 total = 0, available = 0, in = 0, out = 0, faults = 0;
-    const char *text = read_file(host, "/proc/meminfo");
-    if (text == NULL || !number_after(text, "MemTotal:", &total) ||
-        !number_after(text, "MemAvailable:", &available) || total < KIB_PER_MIB) {
+    const char *text = host_read(host, "/proc/meminfo");
+    if (text == NULL || !host_number(text, "MemTotal:", &total) ||
+        !host_number(text, "MemAvailable:", &available) || total < KIB_PER_MIB) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                     "%s/proc/meminfo does not tell MemTotal and MemAvailable", host->root);
         return FALSE;
     }
     seen->total = total / KIB_PER_MIB;
     seen->available = CLAMP(available, 0, total) / KIB_PER_MIB;
-    seen->psi_full = psi_full(read_file(host, "/proc/pressure/memory"));
+    seen->psi_full = host_pressure(host, "memory", "full");
     *rates = (HostRates){POLICY_UNKNOWN, POLICY_UNKNOWN, POLICY_UNKNOWN};
-    text = read_file(host, "/proc/vmstat");
-    if (text != NULL && number_after(text, "pswpin ", &in) && number_after(text, "pswpout ", &out) &&
-        number_after(text, "pgmajfault ", &faults)) {
+    text = host_read(host, "/proc/vmstat");
+    if (text != NULL && host_number(text, "pswpin ", &in) && host_number(text, "pswpout ", &out) &&
+        host_number(text, "pgmajfault ", &faults)) {
         gint64 elapsed = host->looked_at > 0 ? now - host->looked_at : 0;
         rates->swapped_in = rate(&host->swapped_in, in, elapsed);
         rates->swapped_out = rate(&host->swapped_out, out, elapsed);

@@ -100,6 +100,7 @@ static void apply_terms(const Loop *loop, guint place)
     g_free(guest->class);
     guest->class = g_strdup(terms.class);
     guest->unmanaged = !terms.manage;
+    guest->no_ksm = !terms.ksm;
     seen->max = terms.max;
     seen->min = terms.min;
     seen->shares = terms.shares;
@@ -188,8 +189,14 @@ static void take_domain(Loop *loop, Feed *feed, const Domain *domain)
         if (loop->audit != NULL)
             audit_note_forgotten(loop->audit, (guint)place);
         guest->has_period = FALSE;
+        guest->pid = 0;
+        processes_forget(loop->processes, domain->uuid);
     }
     guest->id = domain->id;
+    if (domain->pid > 0)
+        guest->pid = domain->pid;
+    else if (guest->pid == 0 && loop->fake == NULL)
+        guest->pid = processes_find(loop->processes, domain->uuid, loop->now);
     guest->source = feed;
     guest->seen_at = loop->now;
     take_memory(loop, (guint)place, domain);
@@ -211,6 +218,7 @@ static void sort_out_missing(Loop *loop)
             continue;
         }
         g_info("%s has gone", guest->name);
+        processes_forget(loop->processes, guest->uuid);
         fleet_remove(&loop->fleet, i);
         if (loop->audit != NULL)
             audit_note_gone(loop->audit, i);
@@ -303,10 +311,12 @@ static void step(Loop *loop)
         g_clear_pointer(&feed->snapshot, domain_snapshot_unref);
     }
     sort_out_missing(loop);
+    ksm_look(loop->ksm, &loop->fleet);
     fleet_plan(&loop->fleet, loop->now);
     if (loop->audit != NULL)
         audit_tick(loop->audit, &loop->fleet, loop->now);
     carry_out(loop);
+    ksm_act(loop->ksm, &loop->fleet, loop->paused);
     loop->ticks++;
     if (loop->fake != NULL && fake_source_is_over(loop->fake) && loop->on_over != NULL)
         loop->on_over(loop->over_data);
@@ -368,6 +378,14 @@ static void on_pressure(gpointer user_data)
 
 /* ---- the whole ---- */
 
+/* Settings of the host that laws change, see keep.h. */
+static const KeepKind *const KINDS[] = {&KSM_SETTINGS, NULL};
+
+static void configure_laws(Loop *loop, const Settings *settings)
+{
+    ksm_configure(loop->ksm, &loop->fleet, settings, loop->fake == NULL);
+}
+
 static gboolean on_status(gpointer user_data)
 {
     report_write_files(user_data);
@@ -395,9 +413,14 @@ Loop *loop_new(Settings *settings, const char *root, gboolean dry_run, void (*on
     fleet_init(&loop->fleet, &settings->policy);
     loop->fleet.dry_run = dry_run;
     loop->host = host_new(root);
+    loop->keep = keep_open(root, KINDS, dry_run);
+    loop->processes = processes_new(root);
+    loop->ksm = ksm_new(loop->host, loop->keep, dry_run);
     GPtrArray *feeds = open_feeds(loop, settings, error);
-    if (feeds != NULL)
+    if (feeds != NULL) {
         set_feeds(loop, feeds);
+        configure_laws(loop, settings);
+    }
     if (feeds != NULL && settings->audit_file != NULL)
         loop->audit = audit_open(settings->audit_file, settings->audit_bytes, &loop->fleet, error);
     if (feeds == NULL || (settings->audit_file != NULL && loop->audit == NULL)) {
@@ -426,6 +449,9 @@ void loop_free(Loop *loop)
     while ((loop->outstanding > 0 || loop->acting > 0) && g_main_context_iteration(NULL, FALSE))
         continue;
     g_clear_pointer(&loop->audit, audit_close);
+    g_clear_pointer(&loop->ksm, ksm_free);
+    g_clear_pointer(&loop->processes, processes_free);
+    g_clear_pointer(&loop->keep, keep_free);
     g_clear_pointer(&loop->host, host_free);
     fleet_clear(&loop->fleet);
     settings_free(loop->settings);
@@ -464,6 +490,7 @@ gboolean loop_reload(Loop *loop, Settings *settings, GError **error)
     settings_free(loop->settings);
     loop->settings = settings;
     loop->fleet.config = settings->policy;
+    configure_laws(loop, settings);
     for (guint i = 0; i < loop->fleet.count; i++) {
         loop->fleet.places[i].has_period = FALSE;
         if (loop->fleet.places[i].key != NULL)

@@ -9,6 +9,8 @@
 #include "balloon/daemon/audit.h"
 #include "balloon/daemon/fleet.h"
 #include "balloon/daemon/host.h"
+#include "balloon/daemon/ksm.h"
+#include "balloon/daemon/processes.h"
 #include "balloon/daemon/settings.h"
 #include "lib/domain-source.h"
 
@@ -32,6 +34,9 @@ struct Loop {
     Fleet fleet;
     Host *host;
     HostRates rates;
+    Keep *keep; /* settings of the host that have to be put back */
+    Processes *processes;
+    Ksm *ksm;
     gboolean watches; /* the kernel tells when tasks wait for memory */
     gboolean blind;   /* the host could not be looked at */
     Audit *audit;
@@ -53,7 +58,7 @@ struct Loop {
 Loop *loop_new(Settings *settings, const char *root, gboolean dry_run, void (*on_over)(gpointer user_data),
                gpointer user_data, GError **error);
 void loop_start(Loop *loop);
-/* Balloons stay as they are. */
+/* Balloons stay as they are; settings of the host are put back. */
 void loop_free(Loop *loop);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Loop, loop_free)
 

@@ -82,6 +82,7 @@ JsonObject *report_status(const Loop *loop)
     json_object_set_int_member(object, "changes", (gint64)loop->changes);
     json_object_set_int_member(object, "refused", (gint64)loop->refused);
     json_object_set_object_member(object, "host", host_object(loop));
+    json_object_set_object_member(object, "ksm", ksm_status(loop->ksm, &loop->fleet));
     for (guint i = 0; i < loop->feeds->len; i++) {
         const Feed *feed = loop->feeds->pdata[i];
         JsonObject *source = json_object_new();
@@ -118,6 +119,9 @@ JsonObject *report_explain(const Loop *loop, guint place)
     if (state->hurt_at > 0)
         json_object_set_int_member(derived, "hurt_age", loop->now - state->hurt_at);
     json_object_set_object_member(object, "derived", derived);
+    JsonObject *ksm = ksm_explain(&loop->fleet, place);
+    if (ksm != NULL)
+        json_object_set_object_member(object, "ksm", ksm);
     json_object_set_object_member(object, "host", host_object(loop));
     return object;
 }
@@ -204,6 +208,7 @@ GString *report_metrics(const Loop *loop)
                            loop->fleet.host.total << 20);
     g_string_append_printf(out, "balloond_host_memory_bytes{kind=\"available\"} %" G_GINT64_FORMAT "\n",
                            loop->fleet.host.available << 20);
+    ksm_metrics(loop->ksm, &loop->fleet, out);
     add_family(out, loop, "balloond_guest_size_bytes", "gauge", "bytes", "What the balloon leaves a guest.",
                "", size_of);
     add_family(out, loop, "balloond_guest_target_bytes", "gauge", "bytes", "What it should.", "", target_of);

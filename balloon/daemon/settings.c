@@ -21,6 +21,8 @@ typedef enum {
     KEY_COUNT,
     KEY_TIME,
     KEY_SIZE,
+    KEY_MIB, /* a size in whole MiB */
+    KEY_WORD,
     KEY_TEXT,
     KEY_LIST,
     KEY_AMOUNT,
@@ -33,7 +35,10 @@ typedef struct Key {
     KeyType type;
     gsize offset;
     gint64 least, most;
+    const char *const *words; /* of KEY_WORD: their numbers are its values */
 } Key;
+
+static const char *const KSM_MODES[] = {"off", "auto", "on", NULL}; /* PolicyKsmMode */
 
 #define SECOND           1000
 #define HOUR             (3600 * SECOND)
@@ -53,6 +58,17 @@ static const Key KEYS[] = {
     {"balloon", "reversals", KEY_COUNT, OF(Settings, policy.reversals), 1, 3600},
     {"balloon", "hold", KEY_TIME, OF(Settings, policy.hold_ms), 0, HOUR},
     {"balloon", "probe", KEY_TIME, OF(Settings, policy.probe_ms), SECOND, HOUR},
+    {"ksm", "mode", KEY_WORD, OF(Settings, ksm.mode), 0, 0, KSM_MODES},
+    {"ksm", "start", KEY_PERMILLE, OF(Settings, ksm.start_permille), 1, 1000},
+    {"ksm", "short", KEY_PERMILLE, OF(Settings, ksm.short_permille), 0, 1000},
+    {"ksm", "cpu-budget", KEY_PERMILLE, OF(Settings, ksm.budget_permille), 10, 1000},
+    {"ksm", "burst", KEY_TIME, OF(Settings, ksm.burst_ms), 100, HOUR},
+    {"ksm", "profit-floor", KEY_MIB, OF(Settings, ksm.profit_floor), MIB, (gint64)MIB << 20},
+    {"ksm", "pass", KEY_TIME, OF(Settings, ksm.pass_ms), 10 * SECOND, 24 * HOUR},
+    {"ksm", "smart-scan", KEY_BOOL, OF(Settings, ksm_fixed.smart_scan), 0, 0},
+    {"ksm", "use-zero-pages", KEY_BOOL, OF(Settings, ksm_fixed.use_zero_pages), 0, 0},
+    {"ksm", "merge-across-nodes", KEY_BOOL, OF(Settings, ksm_fixed.merge_across_nodes), 0, 0},
+    {"ksm", "max-page-sharing", KEY_COUNT, OF(Settings, ksm_fixed.max_page_sharing), 2, 1 << 20},
     {"audit", "file", KEY_TEXT, OF(Settings, audit_file), 0, 0},
     {"audit", "size", KEY_SIZE, OF(Settings, audit_bytes), MIB, (gint64)MIB << 20},
     {"status", "json", KEY_TEXT, OF(Settings, status_file), 0, 0},
@@ -65,10 +81,12 @@ static const Key KEYS[] = {
     {"class", "max", KEY_AMOUNT, OF(Rule, max), 0, 0},
     {"class", "shares", KEY_COUNT, OF(Rule, shares), 1, 1000000},
     {"class", "manage", KEY_BOOL, OF(Rule, manage), 0, 0},
+    {"class", "ksm", KEY_BOOL, OF(Rule, ksm), 0, 0},
     {"guest", "min", KEY_AMOUNT, OF(Rule, min), 0, 0},
     {"guest", "max", KEY_AMOUNT, OF(Rule, max), 0, 0},
     {"guest", "shares", KEY_COUNT, OF(Rule, shares), 1, 1000000},
     {"guest", "manage", KEY_BOOL, OF(Rule, manage), 0, 0},
+    {"guest", "ksm", KEY_BOOL, OF(Rule, ksm), 0, 0},
     {"connect", "type", KEY_TEXT, OF(Connect, type_word), 0, 0},
     {"connect", "uri", KEY_TEXT, OF(Connect, uri), 0, 0},
     {"connect", "folder", KEY_TEXT, OF(Connect, folder), 0, 0},
@@ -145,6 +163,7 @@ static const char *wanted(KeyType type)
     case KEY_TIME:
         return "a time with its unit such as 500ms, 30s, 5m or 1h";
     case KEY_SIZE:
+    case KEY_MIB:
         return "a size with its unit such as 64M or 16G";
     case KEY_AMOUNT:
         return "a part of the guest's maximum such as 25%, or a size such as 512M";
@@ -173,8 +192,8 @@ static void take_scalar(Reading *reading, const Key *key, const char *text, guin
 {
     const Unit *units = key->type == KEY_PERMILLE ? PERCENT
                         : key->type == KEY_TIME   ? TIMES
-                        : key->type == KEY_SIZE   ? SIZES
-                                                  : COUNTS;
+                        : key->type == KEY_COUNT  ? COUNTS
+                                                  : SIZES;
     gint64 value;
     if (!take_number(text, units, &value)) {
         refuse(reading, line, "%s: \"%s\" is not %s", key->name, text, wanted(key->type));
@@ -184,13 +203,24 @@ static void take_scalar(Reading *reading, const Key *key, const char *text, guin
                key->type == KEY_PERMILLE ? key->most / 10 : key->most,
                key->type == KEY_PERMILLE ? " %"
                : key->type == KEY_TIME   ? " ms"
-               : key->type == KEY_SIZE   ? " bytes"
-                                         : "");
+               : key->type == KEY_COUNT  ? ""
+                                         : " bytes");
     } else if (key->type == KEY_PERMILLE || key->type == KEY_COUNT) {
         G_STRUCT_MEMBER(gint32, record, key->offset) = (gint32)value;
     } else {
-        G_STRUCT_MEMBER(gint64, record, key->offset) = value;
+        G_STRUCT_MEMBER(gint64, record, key->offset) = key->type == KEY_MIB ? value / MIB : value;
     }
+}
+
+static void take_word(Reading *reading, const Key *key, const char *text, guint line, gpointer record)
+{
+    g_autofree char *all = g_strjoinv(", ", (char **)key->words);
+    for (gint i = 0; key->words[i] != NULL; i++)
+        if (strcmp(key->words[i], text) == 0) {
+            G_STRUCT_MEMBER(gint32, record, key->offset) = i;
+            return;
+        }
+    refuse(reading, line, "%s: \"%s\" is none of %s", key->name, text, all);
 }
 
 static void take_value(Reading *reading, const Key *key, const char *text, guint line, gpointer record)
@@ -212,6 +242,9 @@ static void take_value(Reading *reading, const Key *key, const char *text, guint
     case KEY_AMOUNT:
         if (!take_amount(text, &G_STRUCT_MEMBER(Amount, record, key->offset)))
             refuse(reading, line, "%s: \"%s\" is not %s", key->name, text, wanted(key->type));
+        break;
+    case KEY_WORD:
+        take_word(reading, key, text, line, record);
         break;
     case KEY_BOOL:
         if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
@@ -248,7 +281,7 @@ static void connect_free(gpointer data)
 /* Where the keys of a group go; kind: its word before the name. NULL: there is no such group. */
 static gpointer record_of(Reading *reading, const char *kind, const char *name)
 {
-    static const char *const alone[] = {"host", "balloon", "audit", "status", "control", NULL};
+    static const char *const alone[] = {"host", "balloon", "ksm", "audit", "status", "control", NULL};
     Settings *settings = reading->settings;
     if (name == NULL)
         return g_strv_contains(alone, kind) ? settings : NULL;
@@ -256,7 +289,7 @@ static gpointer record_of(Reading *reading, const char *kind, const char *name)
     if (is_class || strcmp(kind, "guest") == 0) {
         Rule *rule = g_new0(Rule, 1);
         rule->name = g_strdup(name);
-        rule->manage = TRUE;
+        rule->manage = rule->ksm = TRUE;
         g_ptr_array_add(is_class ? settings->classes : settings->guests, rule);
         return rule;
     }
@@ -397,6 +430,8 @@ Settings *settings_new(void)
 {
     Settings *settings = g_new0(Settings, 1);
     policy_config_init(&settings->policy);
+    policy_ksm_config_init(&settings->ksm);
+    settings->ksm_fixed = (KsmFixed){-1, -1, -1, -1};
     settings->tick_ms = SECOND;
     settings->stats_ms = 2 * SECOND;
     settings->audit_bytes = 64 * MIB;
@@ -505,7 +540,7 @@ static const Rule *class_of(const Settings *settings, const char *guest)
 Terms settings_terms(const Settings *settings, const char *guest, gint64 max)
 {
     const Rule *class = class_of(settings, guest);
-    Terms terms = {class != NULL ? class->name : NULL, max, 0, 0, TRUE};
+    Terms terms = {class != NULL ? class->name : NULL, max, 0, 0, TRUE, TRUE};
     Amount min = {0};
     Amount most = {0};
     const Rule *rules[2] = {class, NULL};
@@ -524,6 +559,7 @@ Terms settings_terms(const Settings *settings, const char *guest, gint64 max)
             most = rule->max;
         terms.shares = rule->shares > 0 ? rule->shares : terms.shares;
         terms.manage = terms.manage && rule->manage;
+        terms.ksm = terms.ksm && rule->ksm;
     }
     if (most.permille > 0 || most.mib > 0)
         terms.max = amount_of(&most, max);

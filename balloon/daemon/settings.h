@@ -2,12 +2,13 @@
 /*
  * settings: balloond's configuration file (a GKeyFile), read as a whole or refused as a whole.
  *
- * Groups: [host] [balloon] [audit] [status] [control], and any number of [class NAME], [guest NAME] and
+ * Groups: [host] [balloon] [ksm] [audit] [status] [control], and any number of [class NAME], [guest NAME] and
  * [connect NAME]. What is not there has its default. Every problem is told as "FILE:LINE: reason": keys and
  * groups that are not known, twice there, values without a unit or out of range, marks in the wrong order.
  */
 #pragma once
 
+#include "balloon/policy-ksm.h"
 #include "balloon/policy.h"
 
 /* A part of a guest's maximum: permille of it, or MiB where permille is 0. Both 0: not said. */
@@ -23,6 +24,7 @@ typedef struct Rule {
     Amount min, max;
     gint32 shares;   /* 0: not said */
     gboolean manage; /* else its size is left as it is */
+    gboolean ksm;    /* what it has is worth a scan */
 } Rule;
 
 typedef enum { CONNECT_LIBVIRT, CONNECT_MONITOR, CONNECT_FAKE } ConnectType;
@@ -37,8 +39,16 @@ typedef struct Connect {
     gint64 memory;         /* fake: bytes of its host */
 } Connect;
 
+/* Settings of /sys/kernel/mm/ksm that hold while the daemon runs; -1: left as they are. */
+typedef struct KsmFixed {
+    gint32 smart_scan, use_zero_pages, merge_across_nodes; /* 0 or 1 */
+    gint32 max_page_sharing;
+} KsmFixed;
+
 typedef struct Settings {
     PolicyConfig policy;
+    PolicyKsmConfig ksm;
+    KsmFixed ksm_fixed;
     gint64 tick_ms;
     gint64 stats_ms;    /* how often guests tell their statistics; whole seconds */
     char *audit_file;   /* NULL: none is written */
@@ -70,5 +80,6 @@ typedef struct Terms {
     gint64 max, min;   /* MiB */
     gint32 shares;
     gboolean manage;
+    gboolean ksm;
 } Terms;
 Terms settings_terms(const Settings *settings, const char *guest, gint64 max);

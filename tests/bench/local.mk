@@ -7,4 +7,4 @@ EXTRA_DIST += tests/bench/paired.sh tests/bench/net tests/bench/net-flows.sh tes
 noinst_PROGRAMS += tests/bench/agent-load
 tests_bench_agent_load_SOURCES = tests/bench/agent-load.c
 tests_bench_agent_load_LDADD = $(BASE_LIBS)
-EXTRA_DIST += tests/bench/agent tests/bench/balloond
+EXTRA_DIST += tests/bench/agent tests/bench/balloond tests/bench/ksm

@@ -140,7 +140,7 @@ if HAVE_CHECK
 if ENABLE_BALLOON
 check_PROGRAMS += tests/unit/test_policy tests/unit/test_policy_ksm \
 	tests/unit/test_policy_vcpu tests/unit/test_policy_numa \
-	tests/unit/test_balloond
+	tests/unit/test_balloond tests/unit/test_balloond_keep
 endif
 endif
 tests_unit_test_policy_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
@@ -148,6 +148,8 @@ tests_unit_test_policy_ksm_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS
 tests_unit_test_policy_vcpu_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
 tests_unit_test_policy_numa_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
 tests_unit_test_balloond_SOURCES = tests/unit/test_balloond.c $(fake_root)
+tests_unit_test_balloond_keep_SOURCES = tests/unit/test_balloond_keep.c $(fake_root)
+tests_unit_test_balloond_keep_LDADD = $(BALLOOND_LIBS) $(CHECK_LIBS)
 tests_unit_test_balloond_LDADD = $(BALLOOND_LIBS) $(CHECK_LIBS)
 
 # virt-who

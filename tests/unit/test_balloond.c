@@ -32,6 +32,7 @@ START_TEST (test_values_and_units) {
     g_autoptr(Settings) settings =
         settings_parse("f",
                        "# a comment\n[host]\ntick = 500ms\nsoft=8.5%\nstats = 3 s\n[balloon]\nhold=2m\n"
+                       "[ksm]\nmode=on\nprofit-floor=64M\nsmart-scan=no\n"
                        "[audit]\nfile=/a\nsize=2G\n[connect q]\ntype=libvirt\nuri=qemu:///system\n",
                        &error);
     ck_assert_msg(settings != NULL, "%s", error != NULL ? error->message : "");
@@ -40,6 +41,10 @@ START_TEST (test_values_and_units) {
     ck_assert_int_eq(settings->policy.soft_permille, 85);
     ck_assert_int_eq(settings->policy.hold_ms, 120000);
     ck_assert_int_eq(settings->audit_bytes, 2LL << 30);
+    ck_assert_int_eq(settings->ksm.mode, POLICY_KSM_ALWAYS);
+    ck_assert_int_eq(settings->ksm.profit_floor, 64);
+    ck_assert_int_eq(settings->ksm_fixed.smart_scan, 0);
+    ck_assert_int_eq(settings->ksm_fixed.max_page_sharing, -1);
     ck_assert_str_eq(((Connect *)settings->connects->pdata[0])->uri, "qemu:///system");
 }
 END_TEST
@@ -70,6 +75,17 @@ static const struct {
     {"[connect a]\ntype=xen\n", "f:2: type: \"xen\" is not libvirt, host-vmm or fake"},
     {"[connect a]\ntype=fake\n", "f:2: a fake source needs guests, demand and memory"},
     {"[connect a]\ntype=host-vmm\nuri=x\n", "f:3: uri is a libvirt source's"},
+    {"[ksm]\nmode=always\n", "f:2: mode: \"always\" is none of off, auto, on"},
+    {"[ksm]\nmode=\n", "f:2: mode: \"\" is none of"},
+    {"[ksm]\nstart=0%\n", "f:2: start: 0% is out of range (0 to 100 %)"},
+    {"[ksm]\ncpu-budget=150%\n", "f:2: cpu-budget: 150% is out of range"},
+    {"[ksm]\nprofit-floor=20\n", "f:2: profit-floor: \"20\" is not a size"},
+    {"[ksm]\nprofit-floor=1K\n", "f:2: profit-floor: 1K is out of range"},
+    {"[ksm]\npass=1s\n", "f:2: pass: 1s is out of range"},
+    {"[ksm]\nsmart-scan=1\n", "f:2: smart-scan: \"1\" is not yes or no"},
+    {"[ksm]\nmax-page-sharing=1\n", "f:2: max-page-sharing: 1 is out of range"},
+    {"[ksm]\nmode=on\nmode=off\n", "f:3: \"mode\" is there twice, see line 2"},
+    {"[class a]\nmatch=x\nksm=never\n", "f:3: ksm: \"never\" is not yes or no"},
     {"[guest g]\nmatch=x\n", "f:2: [guest g] has no key \"match\""},
     {"[host]\ntick=\xff\n", "f:1: this is not text in UTF-8"},
 };
@@ -93,7 +109,7 @@ START_TEST (test_terms_come_from_guest_then_class) {
     g_autoptr(Settings) settings =
         settings_parse("f",
                        "[class gold]\nmatch=db-*;x?\nmin=50%\nshares=4000\n[class all]\nmatch=*\nmin=256M\n"
-                       "[guest db-1]\nmin=1G\nmax=75%\n[guest x1]\nmanage=no\n",
+                       "[guest db-1]\nmin=1G\nmax=75%\n[guest x1]\nmanage=no\nksm=no\n",
                        NULL);
     ck_assert_ptr_nonnull(settings);
     Terms terms = settings_terms(settings, "db-1", 4096);
@@ -103,6 +119,8 @@ START_TEST (test_terms_come_from_guest_then_class) {
     ck_assert_int_eq(terms.shares, 4000);
     ck_assert_int_eq(settings_terms(settings, "db-2", 4096).min, 2048);
     ck_assert(!settings_terms(settings, "x1", 4096).manage);
+    ck_assert(!settings_terms(settings, "x1", 4096).ksm);
+    ck_assert(settings_terms(settings, "web", 4096).ksm);
     ck_assert_int_eq(settings_terms(settings, "web", 4096).min, 256);
     ck_assert_int_eq(settings_terms(settings, "web", 128).min, 128);
     ck_assert_int_eq(settings_terms(settings, "web", 4096).shares, 1000);
