@@ -35,6 +35,7 @@ balloon_daemon_libballoond_a_SOURCES = \
 	balloon/daemon/law.c balloon/daemon/law.h \
 	balloon/daemon/law-ksm.c balloon/daemon/law-ksm.h \
 	balloon/daemon/loop.c balloon/daemon/loop.h \
+	balloon/daemon/observe.c balloon/daemon/observe.h \
 	balloon/daemon/processes.c balloon/daemon/processes.h \
 	balloon/daemon/record.c balloon/daemon/record.h \
 	balloon/daemon/replay.c balloon/daemon/replay-laws.c \

@@ -20,9 +20,10 @@ typedef struct FleetGuest {
     gint64 updated;  /* the time that its last statistics bear, s since 1970 */
     gint64 told_at;  /* the same in the policy's clock, ms */
     gint64 seen_at;
-    int pid;      /* its monitor's process on this machine; 0: not known */
-    int id;       /* of this run of it: another one is another life */
-    gint64 whole; /* MiB that it could have */
+    gint64 looked_at; /* when its monitor last answered; 0: never */
+    int pid;          /* its monitor's process on this machine; 0: not known */
+    int id;           /* of this run of it: another one is another life */
+    gint64 whole;     /* MiB that it could have */
     gboolean runs;
     gboolean paused;    /* by a person */
     gboolean unmanaged; /* by the configuration */

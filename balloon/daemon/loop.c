@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "balloon/daemon/fake.h"
+#include "balloon/daemon/observe.h"
 #include "balloon/daemon/report.h"
 
 #define KIB_PER_MIB    1024
-#define NS_PER_MS      1000000
 #define REFRESH_MS     800              /* for an answer of a source: less than a tick */
 #define ACT_MS         5000             /* for a change */
 #define URGENT_MS      200              /* the least between two ticks when the kernel tells of pressure */
@@ -82,16 +82,6 @@ const char *loop_why_not(const Loop *loop, guint place)
     return NULL;
 }
 
-static gint64 mib(guint64 kib)
-{
-    return kib == DOMAIN_UNKNOWN ? POLICY_UNKNOWN : (gint64)(kib / KIB_PER_MIB);
-}
-
-static gint64 count_of(guint64 number)
-{
-    return number == DOMAIN_UNKNOWN ? POLICY_UNKNOWN : (gint64)MIN(number, G_MAXINT64);
-}
-
 static void apply_terms(const Loop *loop, guint place)
 {
     FleetGuest *guest = &loop->fleet.places[place];
@@ -106,27 +96,12 @@ static void apply_terms(const Loop *loop, guint place)
     seen->shares = terms.shares;
 }
 
-/* Its statistics bear whole seconds of the wall clock; the policy knows its own clock only. */
-static void take_time(const Loop *loop, FleetGuest *guest, PolicyGuest *seen, guint64 updated)
-{
-    if (updated == DOMAIN_UNKNOWN || updated == 0) {
-        seen->stats_age = POLICY_UNKNOWN;
-        return;
-    }
-    if ((gint64)updated != guest->updated) {
-        gint64 wall = loop->fake != NULL ? loop->now : g_get_real_time() / 1000;
-        guest->updated = (gint64)MIN(updated, G_MAXINT64 / 1000);
-        guest->told_at = loop->now - CLAMP(wall - guest->updated * 1000, 0, loop->now);
-    }
-    seen->stats_age = MAX(loop->now - guest->told_at, 0);
-}
-
 static void take_memory(const Loop *loop, guint place, const Domain *domain)
 {
     FleetGuest *guest = &loop->fleet.places[place];
     PolicyGuest *seen = &loop->fleet.guests[place];
     const DomainMemory *memory = &domain->memory;
-    gint64 whole = mib(memory->maximum);
+    gint64 whole = memory->maximum == DOMAIN_UNKNOWN ? 0 : (gint64)(memory->maximum / KIB_PER_MIB);
     guest->runs = (domain->state == DOMAIN_STATE_RUNNING || domain->state == DOMAIN_STATE_BLOCKED) &&
                   domain->answers && whole > 0 && memory->current != DOMAIN_UNKNOWN;
     if (guest->runs) {
@@ -134,17 +109,7 @@ static void take_memory(const Loop *loop, guint place, const Domain *domain)
             guest->whole = whole;
             apply_terms(loop, place);
         }
-        seen->actual = MIN(mib(memory->current), whole);
-        seen->rss = mib(memory->rss);
-        seen->cpu_ms =
-            domain->cpu_time == DOMAIN_UNKNOWN ? POLICY_UNKNOWN : (gint64)(domain->cpu_time / NS_PER_MS);
-        seen->usable = mib(memory->usable);
-        seen->unused = mib(memory->unused);
-        seen->caches = mib(memory->caches);
-        seen->swapped_in = mib(memory->swap_in);
-        seen->swapped_out = mib(memory->swap_out);
-        seen->major_faults = count_of(memory->major_faults);
-        take_time(loop, guest, seen, memory->updated);
+        observe_memory(guest, seen, domain, loop->now, loop->fake != NULL ? 0 : g_get_real_time() / 1000);
     }
     seen->flags = loop_why_not(loop, place) == NULL ? POLICY_GUEST_RUNS | POLICY_GUEST_BALLOON : 0;
 }
@@ -189,6 +154,7 @@ static void take_domain(Loop *loop, Feed *feed, const Domain *domain)
         if (loop->audit != NULL)
             audit_note_forgotten(loop->audit, (guint)place);
         guest->has_period = FALSE;
+        observe_forget(guest);
         guest->pid = 0;
         processes_forget(loop->processes, domain->uuid);
     }

@@ -433,7 +433,7 @@ Settings *settings_new(void)
     policy_ksm_config_init(&settings->ksm);
     settings->ksm_fixed = (KsmFixed){-1, -1, -1, -1};
     settings->tick_ms = SECOND;
-    settings->stats_ms = 2 * SECOND;
+    settings->stats_ms = SECOND;
     settings->audit_bytes = 64 * MIB;
     settings->status_ms = 5 * SECOND;
     settings->control_uid = -1;

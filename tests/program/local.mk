@@ -63,6 +63,7 @@ EXTRA_DIST += tests/program/virt_top_run.py tests/program/virt-top.test tests/pr
 	tests/program/virt-top-screens.test tests/program/virt-top-screens.txt
 EXTRA_DIST += tests/program/qcow2_images.py tests/program/qcow2-kill.test tests/program/qcow2-qemu.test
 
+EXTRA_DIST += tests/program/balloond-libvirt.test tests/program/balloond-guest-init tests/program/private_libvirtd.py
 EXTRA_DIST += tests/program/balloon-sim.test tests/program/balloon-sim-scores.txt tests/program/balloond.test \
 	tests/program/balloond_under_test.py tests/program/balloond-scale.test \
 	tests/program/balloond-ksm.test tests/program/memory_guest.py
