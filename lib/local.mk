@@ -14,7 +14,8 @@ lib_libvirtsuite_a_SOURCES = \
 	lib/runtime-dir.c lib/runtime-dir.h \
 	lib/log.c lib/log.h \
 	lib/memory.c lib/memory.h \
-	lib/pending.c lib/pending.h
+	lib/pending.c lib/pending.h \
+	lib/text.c lib/text.h
 
 # Guests as every program sees them. Libvirt is loaded when it is used (lib/libvirt-api.h).
 noinst_LIBRARIES += lib/libdomain.a
@@ -38,3 +39,11 @@ lib_libdomain_a_SOURCES += lib/domain-no-libvirt.c
 endif
 lib_libdomain_a_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS)
 DOMAIN_LIBS = lib/libdomain.a lib/libvirtsuite.a $(BASE_LIBS)
+
+# Programs with a screen.
+if HAVE_NCURSES
+noinst_LIBRARIES += lib/libterminal.a
+endif
+lib_libterminal_a_SOURCES = lib/terminal.c lib/terminal.h
+lib_libterminal_a_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS)
+TERMINAL_LIBS = lib/libterminal.a $(NCURSES_LIBS)

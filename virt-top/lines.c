@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "virt-top/numbers.h"
-#include "virt-top/text.h"
+#include "lib/text.h"
 
 const char *lines_clock(gint64 now, char *text)
 {

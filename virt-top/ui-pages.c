@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "virt-top/numbers.h"
-#include "virt-top/text.h"
+#include "lib/text.h"
 
 static const char *const SORT_LABELS[SORT_COUNT] = {
     "Domain ID (key: N)", "Domain name",  "%CPU (key: P)",   "%MEM (key: M)",    "TIME (CPU time) (key: T)",

@@ -6,10 +6,8 @@
  */
 #pragma once
 
+#include "lib/terminal.h"
 #include "virt-top/ui.h"
-
-#define NCURSES_WIDECHAR 1
-#include <curses.h>
 
 enum { UI_HISTORY = 11, UI_HEADER_LINES = 5, ESCAPE = 27 };
 
@@ -51,8 +49,8 @@ struct Ui {
     Options *options;
     Fleet *fleet;
     UiHooks hooks;
-    SCREEN *screen;
-    guint input, winch, message_timer;
+    Terminal *terminal;
+    guint message_timer;
     gboolean colours, utf8, started;
     UiPage page;
     UiPrompt prompt;

@@ -6,7 +6,7 @@
 
 #include "virt-top/lines.h"
 #include "virt-top/numbers.h"
-#include "virt-top/text.h"
+#include "lib/text.h"
 
 /* ---- what the list holds ---- */
 

@@ -2,22 +2,9 @@
 #include "virt-top/ui-private.h"
 
 #include <langinfo.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <term.h>
-#include <unistd.h>
 
-#include <glib-unix.h>
-
-#include "virt-top/text.h"
-
-/* term.h has macros of such names. */
-#undef lines
-#undef columns
-#undef init_file
+#include "lib/text.h"
 
 enum { MESSAGE_MS = 3000 };
 
@@ -108,63 +95,31 @@ void ui_say(Ui *ui, const char *format, ...)
     ui->message_timer = g_timeout_add(MESSAGE_MS, on_message_over, ui);
 }
 
-static gboolean on_input(int fd, GIOCondition condition, gpointer user_data)
+/* ---- the terminal ---- */
+
+static void on_key(int key, gunichar wide, gpointer user_data)
 {
-    Ui *ui = user_data;
-    guint count = 0;
-    wint_t wide = 0;
-    int kind;
-
-    while (count < 256 && (kind = get_wch(&wide)) != ERR) {
-        count++;
-        if (kind == KEY_CODE_YES && wide == KEY_RESIZE) {
-            continue; /* drawn anew below */
-        }
-        ui_on_key(ui, (int)wide, kind == KEY_CODE_YES ? 0 : (gunichar)wide);
-    }
-    if (count == 0 && (condition & (G_IO_HUP | G_IO_ERR))) {
-        ui->input = 0;
-        ui->hooks.quit(ui->hooks.user_data); /* the terminal has gone */
-        return G_SOURCE_REMOVE;
-    }
-    if (count == 0) {
-        char byte;
-
-        /* Readable, but no key: the end of the input, or half of a sequence, which curses has taken. */
-        if (read(fd, &byte, 0) < 0 || (condition & G_IO_IN && isatty(fd) == 0)) {
-            ui->input = 0;
-            ui->hooks.quit(ui->hooks.user_data);
-            return G_SOURCE_REMOVE;
-        }
-    }
-    ui_draw(ui);
-    return G_SOURCE_CONTINUE;
+    ui_on_key(user_data, key, wide);
 }
 
-static gboolean on_winch(gpointer user_data)
+static void on_draw(gpointer user_data)
+{
+    ui_draw(user_data);
+}
+
+static void on_gone(gpointer user_data)
 {
     Ui *ui = user_data;
-    struct winsize size;
 
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0) {
-        resizeterm(size.ws_row, size.ws_col);
-        /* What the terminal has kept of its contents is unknown, even if its size is what it was. */
-        clearok(curscr, TRUE);
-        ui_draw(ui);
-    }
-    return G_SOURCE_CONTINUE;
+    ui->hooks.quit(ui->hooks.user_data);
 }
 
 /* ---- life ---- */
 
 static void set_up_colours(Ui *ui)
 {
-    const char *no_colour = g_getenv("NO_COLOR");
-
-    ui->colours = !ui->options->no_colour && (no_colour == NULL || no_colour[0] == '\0') && has_colors();
+    ui->colours = !ui->options->no_colour && terminal_start_colours();
     if (ui->colours) {
-        start_color();
-        use_default_colors();
         init_pair(COLOUR_RUNNING, COLOR_GREEN, -1);
         init_pair(COLOUR_PAUSED, COLOR_YELLOW, -1);
         init_pair(COLOUR_BAD, COLOR_RED, -1);
@@ -174,28 +129,14 @@ static void set_up_colours(Ui *ui)
 
 Ui *ui_new(Options *options, Fleet *fleet, const UiHooks *hooks, GError **error)
 {
-    SCREEN *screen;
-    Ui *ui;
-    int status;
+    Ui *ui = g_new0(Ui, 1);
+    const TerminalHooks terminal = {on_key, on_draw, on_gone, ui};
 
-    if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "this is not a terminal");
+    ui->terminal = terminal_open(&terminal, error);
+    if (ui->terminal == NULL) {
+        g_free(ui);
         return NULL;
     }
-    if (setupterm(NULL, STDOUT_FILENO, &status) != OK || cursor_address == NULL) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                    "this terminal (TERM=%s) cannot place its cursor",
-                    g_getenv("TERM") != NULL ? g_getenv("TERM") : "");
-        return NULL;
-    }
-    del_curterm(cur_term); /* newterm() makes its own */
-    screen = newterm(NULL, stdout, stdin);
-    if (screen == NULL) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "the terminal cannot be set up");
-        return NULL;
-    }
-    ui = g_new0(Ui, 1);
-    ui->screen = screen;
     ui->options = options;
     ui->fleet = fleet;
     ui->hooks = *hooks;
@@ -205,18 +146,8 @@ Ui *ui_new(Options *options, Fleet *fleet, const UiHooks *hooks, GError **error)
     ui->utf8 = !options->ascii && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     fleet->wants = DOMAIN_WANT_ALL | (options->view == VIEW_PCPU ? DOMAIN_WANT_PCPUS : 0);
     set_up_colours(ui);
-    cbreak();
-    noecho();
-    nonl();
-    intrflush(stdscr, FALSE);
-    keypad(stdscr, TRUE);
-    nodelay(stdscr, TRUE);
-    set_escdelay(50);
-    curs_set(0);
     mousemask(BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL);
     mouseinterval(0);
-    ui->input = g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_input, ui);
-    ui->winch = g_unix_signal_add(SIGWINCH, on_winch, ui);
     return ui;
 }
 
@@ -224,13 +155,8 @@ void ui_free(Ui *ui)
 {
     g_cancellable_cancel(ui->cancellable);
     g_object_unref(ui->cancellable);
-    if (ui->input != 0) {
-        g_source_remove(ui->input);
-    }
     ui_drop_message(ui);
-    g_source_remove(ui->winch);
-    endwin();
-    delscreen(ui->screen);
+    terminal_close(ui->terminal);
     g_clear_pointer(&ui->detail, domain_detail_free);
     g_string_free(ui->typed, TRUE);
     g_array_unref(ui->items);

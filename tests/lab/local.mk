@@ -18,7 +18,7 @@ tests_lab_disk_verify_SOURCES = tests/lab/disk-verify.c
 if ENABLE_VIRT_TOP
 noinst_PROGRAMS += tests/lab/virt-top
 tests_lab_virt_top_SOURCES = virt-top/main.c lib/domain-no-libvirt.c
-tests_lab_virt_top_LDADD = $(VIRT_TOP_LIBS) lib/libdomain.a lib/libvirtsuite.a $(BASE_LIBS) $(NCURSES_LIBS) -lm
+tests_lab_virt_top_LDADD = $(VIRT_TOP_LIBS) $(TERMINAL_LIBS) lib/libdomain.a lib/libvirtsuite.a $(BASE_LIBS) -lm
 endif
 EXTRA_DIST += quickstart .ci/run tests/run
 EXTRA_DIST += tests/lab/demo tests/lab/fetch tests/lab/image tests/lab/machine tests/lab/qemu-firmware tests/lab/run \
