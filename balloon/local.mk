@@ -37,6 +37,7 @@ balloon_daemon_libballoond_a_SOURCES = \
 	balloon/daemon/loop.c balloon/daemon/loop.h \
 	balloon/daemon/observe.c balloon/daemon/observe.h \
 	balloon/daemon/processes.c balloon/daemon/processes.h \
+	balloon/daemon/nodes.c balloon/daemon/nodes.h \
 	balloon/daemon/record.c balloon/daemon/record.h \
 	balloon/daemon/replay.c balloon/daemon/replay-laws.c \
 	balloon/daemon/report.c balloon/daemon/report.h \
@@ -44,7 +45,10 @@ balloon_daemon_libballoond_a_SOURCES = \
 BALLOOND_LIBS = balloon/daemon/libballoond.a balloon/sim/libsim.a balloon/libpolicy.a $(DOMAIN_LIBS)
 balloon_daemon_balloond_SOURCES = balloon/daemon/balloond.c
 balloon_daemon_balloond_LDADD = $(BALLOOND_LIBS)
-balloon_daemon_balloonctl_SOURCES = balloon/daemon/balloonctl.c
+balloon_daemon_balloonctl_SOURCES = balloon/daemon/balloonctl.c \
+	balloon/ctl/ctl.h balloon/ctl/place.c \
+	balloon/ctl/import.c balloon/ctl/import.h balloon/ctl/import-ksmtuned.c \
+	balloon/ctl/import-mom.c balloon/ctl/import-mom.h balloon/ctl/import-mom-policy.c
 balloon_daemon_balloonctl_LDADD = $(BALLOOND_LIBS)
 
 EXTRA_DIST += balloon/daemon/balloond.service.in

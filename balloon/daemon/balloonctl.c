@@ -7,18 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "balloon/ctl/ctl.h"
 #include "balloon/daemon/audit.h"
 #include "balloon/daemon/control.h"
 #include "lib/qmp-client.h"
 
 #define ANSWER_MS 5000
 
-typedef struct Call {
-    char *socket;
-    gboolean json;
-} Call;
-
-static int fail(GError *error)
+int ctl_fail(GError *error)
 {
     fprintf(stderr, "balloonctl: %s\n", error->message);
     g_error_free(error);
@@ -212,7 +208,7 @@ static int status_verb(const Call *call, char **words)
     GError *error = NULL;
     g_autoptr(JsonNode) node = ask(call, "query-status", NULL, &error);
     if (node == NULL)
-        return fail(error);
+        return ctl_fail(error);
     if (call->json)
         print_json(node);
     else
@@ -225,7 +221,7 @@ static int explain_verb(const Call *call, char **words)
     GError *error = NULL;
     g_autoptr(JsonNode) node = ask(call, "explain", words[0], &error);
     if (node == NULL)
-        return fail(error);
+        return ctl_fail(error);
     if (call->json)
         print_json(node);
     else
@@ -237,7 +233,7 @@ static int set_paused(const Call *call, const char *command, const char *guest)
 {
     GError *error = NULL;
     g_autoptr(JsonNode) node = ask(call, command, guest, &error);
-    return node != NULL ? 0 : fail(error);
+    return node != NULL ? 0 : ctl_fail(error);
 }
 
 static int pause_verb(const Call *call, char **words)
@@ -281,7 +277,7 @@ static int replay_verb(const Call *call, char **words)
     AuditReplay result;
     gboolean good = audit_replay(words[0], print_tick, NULL, &result, &error);
     if (!good)
-        return fail(error);
+        return ctl_fail(error);
     printf("%" G_GUINT64_FORMAT " ticks, %" G_GUINT64_FORMAT " decisions: all the same\n", result.ticks,
            result.decisions);
     return 0;
@@ -297,6 +293,10 @@ static const struct {
     {"pause", "[GUEST]", "Leave a guest, or all, as they are", 0, 1, pause_verb},
     {"resume", "[GUEST]", "Go on with it, or all", 0, 1, resume_verb},
     {"replay", "LOG", "Compute an audit log's decisions again and compare", 1, 1, replay_verb},
+    {"place", "CPUS[:MB]", "The nodes on which a new guest is best put, as numad -w tells them", 1, 1,
+     place_verb},
+    {"import-mom", "FILE", "MOM's configuration or policy as balloond's", 1, 1, import_mom_verb},
+    {"import-ksmtuned", "FILE", "ksmtuned's configuration as balloond's", 1, 1, import_ksmtuned_verb},
 };
 
 static int usage(void)
@@ -326,16 +326,17 @@ int main(int argc, char **argv)
     gboolean version = FALSE;
     const GOptionEntry entries[] = {
         {"socket", 's', 0, G_OPTION_ARG_FILENAME, &call.socket, "The daemon's socket", "FILE"},
+        {"root", 0, 0, G_OPTION_ARG_FILENAME, &call.root, "Read the host's /proc and /sys below DIR", "DIR"},
         {"json", 'j', 0, G_OPTION_ARG_NONE, &call.json, "Print what the daemon says as JSON", NULL},
         {"version", 'V', 0, G_OPTION_ARG_NONE, &version, "Print the version", NULL},
         {NULL}};
     GOptionContext *options = g_option_context_new("VERB [WORD] - asks balloond");
     GString *verbs = g_string_new("Verbs:");
     for (guint i = 0; i < G_N_ELEMENTS(VERBS); i++)
-        g_string_append_printf(verbs, "\n  %-8s%-9s %s", VERBS[i].name, VERBS[i].words, VERBS[i].help);
+        g_string_append_printf(verbs, "\n  %-16s%-10s %s", VERBS[i].name, VERBS[i].words, VERBS[i].help);
     g_option_context_set_description(options, verbs->str);
     g_option_context_add_main_entries(options, entries, NULL);
-    int status = g_option_context_parse(options, &argc, &argv, &error) ? 0 : fail(error) + 1;
+    int status = g_option_context_parse(options, &argc, &argv, &error) ? 0 : ctl_fail(error) + 1;
     if (status == 0 && version)
         puts("balloonctl " VERSION);
     else if (status == 0)
@@ -343,5 +344,6 @@ int main(int argc, char **argv)
     g_option_context_free(options);
     g_string_free(verbs, TRUE);
     g_free(call.socket);
+    g_free(call.root);
     return status;
 }

@@ -10,7 +10,7 @@
 #include "virt-top/lines.h"
 #include "virt-top/numbers.h"
 #include "virt-top/options.h"
-#include "virt-top/text.h"
+#include "lib/text.h"
 
 START_TEST (numbers) {
     static const struct {
