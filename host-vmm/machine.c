@@ -598,6 +598,7 @@ static gboolean build(Machine *machine, GError **error)
     if (!create_objects(machine, error) || !create_memory(machine, error)) {
         return FALSE;
     }
+    loader_begin(machine->loader, machine->env.memory);
     if (config->probe && !probe_kvm_once(error)) {
         return FALSE;
     }
@@ -676,10 +677,10 @@ void machine_free(Machine *machine)
     interrupts_free(machine->env.vm);
     kvm_stats_free(machine->vm_stats);
     kvm_free(machine->kvm);
+    loader_free(machine->loader); /* it may still be writing */
     guest_memory_free(machine->env.memory);
     numa_free(machine->numa);
     cpuid_table_free(machine->cpuid);
-    loader_free(machine->loader);
     confine_free(machine->confine);
     g_queue_clear_full(&machine->requests, request_free);
     g_mutex_clear(&machine->request_lock);

@@ -121,8 +121,11 @@ static gboolean build(Program *program, GError **error)
             return FALSE;
         }
     }
-    trim_after_start();
-    return config->start_paused || machine_resume(program->machine, error);
+    if (!config->start_paused && !machine_resume(program->machine, error)) {
+        return FALSE;
+    }
+    trim_after_start(); /* while the guest runs */
+    return TRUE;
 }
 
 static gboolean run(Program *program, GError **error)

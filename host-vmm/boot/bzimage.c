@@ -78,16 +78,59 @@ static gboolean write_page_tables(const GuestMemory *memory)
     return guest_memory_write(memory, BOOT_PAGE_TABLES, tables, (2 + DIRECTORIES) * TABLE * sizeof(guint64));
 }
 
-/* FALSE: the kernel is to unpack itself. */
-static gboolean enter_unpacked(const Loader *loader, const GuestMemory *memory, struct setup_header *header,
-                               guint64 limit, VcpuEntry *entry)
+typedef struct Layout {
+    struct setup_header header;
+    guint64 code_offset,
+        code_size;  /* in the file: all but the real-mode part, of which the header is enough */
+    guint64 initrd; /* address; 0: there is none */
+    guint64 limit;  /* where the kernel has to end */
+} Layout;
+
+static gboolean make_layout(const Loader *loader, const GuestMemory *memory, Layout *layout, GError **error)
+{
+    struct setup_header *header = &layout->header;
+    if (!read_header(&loader->kernel, header, error)) {
+        return FALSE;
+    }
+    layout->code_offset = ((header->setup_sects ? header->setup_sects : 4u) + 1u) * SETUP_SECTOR;
+    layout->code_size = loader->kernel.size - layout->code_offset;
+    /* If it unpacks itself, that is to pref_address, and it needs init_size bytes there; the initrd goes
+     * above. */
+    guint64 floor = MAX(BOOT_HIGH_RAM + layout->code_size, header->pref_address + header->init_size);
+    guint64 initrd_limit = (guint64)header->initrd_addr_max + 1;
+    if (header->xloadflags & XLF_CAN_BE_LOADED_ABOVE_4G) {
+        initrd_limit = MAX(initrd_limit, GUEST_MEMORY_LOW_LIMIT);
+    }
+    if (floor > guest_memory_size(memory)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                    "kernel %s needs %" G_GUINT64_FORMAT
+                    " MiB to unpack itself, guest memory has %" G_GUINT64_FORMAT,
+                    loader->kernel.path, (floor >> 20) + 1, guest_memory_size(memory) >> 20);
+        return FALSE;
+    }
+    if (!boot_place_initrd(loader, memory, floor, initrd_limit, &layout->initrd, error)) {
+        return FALSE;
+    }
+    guint regions;
+    layout->limit = layout->initrd ? layout->initrd : guest_memory_regions(memory, &regions)[0].size;
+    return TRUE;
+}
+
+VmlinuxJob *bzimage_begin(const Loader *loader, const GuestMemory *memory)
+{
+    Layout layout;
+    return loader->unpack && make_layout(loader, memory, &layout, NULL)
+               ? vmlinux_begin(loader, &layout.header, memory, layout.limit)
+               : NULL;
+}
+
+/* Takes the job. FALSE: the kernel is to unpack itself. */
+static gboolean enter_unpacked(const Loader *loader, VmlinuxJob *job, const GuestMemory *memory,
+                               struct setup_header *header, VcpuEntry *entry)
 {
     g_autoptr(GError) reason = NULL;
     VmlinuxPlace place;
-    if (!loader->unpack) {
-        return FALSE;
-    }
-    if (!vmlinux_load(loader, header, memory, limit, &place, &reason)) {
+    if (!vmlinux_finish(job, &place, &reason)) {
         g_info("kernel %s unpacks itself: %s", loader->kernel.path, reason->message);
         return FALSE;
     }
@@ -100,43 +143,29 @@ static gboolean enter_unpacked(const Loader *loader, const GuestMemory *memory, 
            guest_memory_write(memory, BOOT_GDT_ADDRESS + BOOT_CS, &code, sizeof(code));
 }
 
-gboolean bzimage_load(const Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error)
+gboolean bzimage_load(const Loader *loader, VmlinuxJob *job, const GuestMemory *memory, VcpuEntry *entry,
+                      GError **error)
 {
+    Layout layout;
     struct boot_params params;
     memset(&params, 0, sizeof(params));
     struct setup_header *header = &params.hdr;
-    if (!read_header(&loader->kernel, header, error)) {
-        return FALSE;
+    gboolean good = make_layout(loader, memory, &layout, error);
+    *header = layout.header;
+    if (good && !job && loader->unpack) {
+        job = vmlinux_begin(loader, header, memory, layout.limit);
     }
-    /* The real-mode part stays behind: its header only is what the kernel gets of it. */
-    guint64 code_offset = ((header->setup_sects ? header->setup_sects : 4u) + 1u) * SETUP_SECTOR;
-    guint64 code_size = loader->kernel.size - code_offset;
-
-    /* It unpacks itself to pref_address and needs init_size bytes there; the initrd goes above. */
-    guint64 floor = MAX(BOOT_HIGH_RAM + code_size, header->pref_address + header->init_size);
-    guint64 initrd_limit = (guint64)header->initrd_addr_max + 1;
-    if (header->xloadflags & XLF_CAN_BE_LOADED_ABOVE_4G) {
-        initrd_limit = MAX(initrd_limit, GUEST_MEMORY_LOW_LIMIT);
-    }
-    guint64 initrd;
-    if (floor > guest_memory_size(memory)) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
-                    "kernel %s needs %" G_GUINT64_FORMAT
-                    " MiB to unpack itself, guest memory has %" G_GUINT64_FORMAT,
-                    loader->kernel.path, (floor >> 20) + 1, guest_memory_size(memory) >> 20);
-        return FALSE;
-    }
-    if (!boot_load_initrd(loader, memory, floor, initrd_limit, &initrd, error) ||
-        !boot_load_cmdline(loader, memory, header->cmdline_size ? header->cmdline_size : DEFAULT_CMDLINE,
-                           error)) {
-        return FALSE;
-    }
-
-    guint regions;
-    guint64 limit = initrd ? initrd : guest_memory_regions(memory, &regions)[0].size;
+    good = good && boot_load_initrd(loader, memory, layout.initrd, error) &&
+           boot_load_cmdline(loader, memory, header->cmdline_size ? header->cmdline_size : DEFAULT_CMDLINE,
+                             error);
     header->loadflags &= (guint8)~KASLR_FLAG;
-    if (!enter_unpacked(loader, memory, header, limit, entry)) {
-        if (!boot_file_load(&loader->kernel, code_offset, memory, BOOT_HIGH_RAM, code_size, error)) {
+    gboolean is_unpacked = job && enter_unpacked(loader, job, memory, header, entry);
+    if (!good) {
+        return FALSE;
+    }
+    if (!is_unpacked) {
+        if (!boot_file_load(&loader->kernel, layout.code_offset, memory, BOOT_HIGH_RAM, layout.code_size,
+                            error)) {
             return FALSE;
         }
         *entry = (VcpuEntry){.eip = BOOT_HIGH_RAM, .esi = BOOT_INFO_ADDRESS};
@@ -145,8 +174,8 @@ gboolean bzimage_load(const Loader *loader, const GuestMemory *memory, VcpuEntry
     header->type_of_loader = LOADER_UNDEFINED;
     header->vid_mode = VIDEO_NORMAL;
     header->cmd_line_ptr = BOOT_CMDLINE_ADDRESS;
-    if (initrd) {
-        header->ramdisk_image = (guint32)initrd;
+    if (layout.initrd) {
+        header->ramdisk_image = (guint32)layout.initrd;
         header->ramdisk_size = (guint32)loader->initrd.size;
         params.ext_ramdisk_size = (guint32)(loader->initrd.size >> 32);
     }

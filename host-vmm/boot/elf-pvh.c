@@ -194,7 +194,8 @@ gboolean elf_pvh_load(const Loader *loader, const GuestMemory *memory, VcpuEntry
         }
     }
     guint64 initrd;
-    if (!boot_load_initrd(loader, memory, floor, GUEST_MEMORY_LOW_LIMIT, &initrd, error) ||
+    if (!boot_place_initrd(loader, memory, floor, GUEST_MEMORY_LOW_LIMIT, &initrd, error) ||
+        !boot_load_initrd(loader, memory, initrd, error) ||
         !boot_load_cmdline(loader, memory, 0, error)) {
         return FALSE;
     }

@@ -20,12 +20,15 @@ typedef struct BootFile {
     guint64 size;
 } BootFile;
 
+typedef struct VmlinuxJob VmlinuxJob;
+
 struct Loader {
     BootFile kernel;
     BootFile initrd; /* path NULL: none */
     char *append;
     gboolean is_elf;
     gboolean unpack;
+    VmlinuxJob *job; /* of loader_begin() */
 };
 
 /* Reads exactly [offset, offset + length) of the file to `to`. */
@@ -33,9 +36,12 @@ gboolean boot_file_read(const BootFile *file, guint64 offset, void *to, gsize le
 /* The same into guest memory; fails if that is not RAM. */
 gboolean boot_file_load(const BootFile *file, guint64 offset, const GuestMemory *memory, guint64 address,
                         guint64 length, GError **error);
-/* Loads the initrd as high as it goes below `limit` and above `floor`; *address 0 if there is none. */
-gboolean boot_load_initrd(const Loader *loader, const GuestMemory *memory, guint64 floor, guint64 limit,
-                          guint64 *address, GError **error);
+/* Where the initrd goes: as high as it can be below `limit` and above `floor`; *address 0 if there is none.
+ */
+gboolean boot_place_initrd(const Loader *loader, const GuestMemory *memory, guint64 floor, guint64 limit,
+                           guint64 *address, GError **error);
+/* Loads it there. */
+gboolean boot_load_initrd(const Loader *loader, const GuestMemory *memory, guint64 address, GError **error);
 /* Writes the command line, at most `max` bytes without its NUL (0: as much as there is room for). */
 gboolean boot_load_cmdline(const Loader *loader, const GuestMemory *memory, gsize max, GError **error);
 
@@ -52,12 +58,19 @@ typedef struct VmlinuxPlace {
     guint64 entry;       /* guest-physical */
     gboolean randomized; /* its virtual addresses are: what Linux calls KASLR */
 } VmlinuxPlace;
-/* Unpacks the kernel that a bzImage carries to below `limit`, where nothing else is from header->pref_address
- * on. FALSE: it has to unpack itself, and what there is in that memory is of no use. */
-gboolean vmlinux_load(const Loader *loader, const struct setup_header *header, const GuestMemory *memory,
-                      guint64 limit, VmlinuxPlace *place, GError **error);
+/* Begins to unpack, in a thread, the kernel that a bzImage carries to somewhere below `limit`, where nothing
+ * else is from header->pref_address on. The loader and the memory must live until vmlinux_finish(). */
+VmlinuxJob *vmlinux_begin(const Loader *loader, const struct setup_header *header, const GuestMemory *memory,
+                          guint64 limit);
+/* Waits, puts it where it runs, and frees the job. FALSE: it has to unpack itself, and what there is in that
+ * memory is of no use. */
+gboolean vmlinux_finish(VmlinuxJob *job, VmlinuxPlace *place, GError **error);
 
-gboolean bzimage_load(const Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error);
+/* Begins what can be done beside other things; NULL: nothing. */
+VmlinuxJob *bzimage_begin(const Loader *loader, const GuestMemory *memory);
+/* job: of bzimage_begin(), taken; NULL: there is none. */
+gboolean bzimage_load(const Loader *loader, VmlinuxJob *job, const GuestMemory *memory, VcpuEntry *entry,
+                      GError **error);
 gboolean elf_pvh_load(const Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error);
 gboolean bzimage_check(const BootFile *kernel, GError **error);
 gboolean elf_pvh_check(const BootFile *kernel, GError **error);

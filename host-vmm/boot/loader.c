@@ -71,8 +71,8 @@ gboolean boot_file_load(const BootFile *file, guint64 offset, const GuestMemory 
     return boot_file_read(file, offset, to, length, error);
 }
 
-gboolean boot_load_initrd(const Loader *loader, const GuestMemory *memory, guint64 floor, guint64 limit,
-                          guint64 *address, GError **error)
+gboolean boot_place_initrd(const Loader *loader, const GuestMemory *memory, guint64 floor, guint64 limit,
+                           guint64 *address, GError **error)
 {
     *address = 0;
     if (!loader->initrd.path) {
@@ -88,7 +88,13 @@ gboolean boot_load_initrd(const Loader *loader, const GuestMemory *memory, guint
         return FALSE;
     }
     *address = (top - size) & ~0xfffull;
-    return boot_file_load(&loader->initrd, 0, memory, *address, size, error);
+    return TRUE;
+}
+
+gboolean boot_load_initrd(const Loader *loader, const GuestMemory *memory, guint64 address, GError **error)
+{
+    return !loader->initrd.path ||
+           boot_file_load(&loader->initrd, 0, memory, address, loader->initrd.size, error);
 }
 
 gboolean boot_load_cmdline(const Loader *loader, const GuestMemory *memory, gsize max, GError **error)
@@ -149,6 +155,10 @@ void loader_free(Loader *loader)
     if (!loader) {
         return;
     }
+    if (loader->job) {
+        VmlinuxPlace place;
+        vmlinux_finish(loader->job, &place, NULL);
+    }
     close_file(&loader->kernel);
     close_file(&loader->initrd);
     g_free(loader->append);
@@ -160,7 +170,15 @@ void loader_set_unpack(Loader *loader, gboolean unpack)
     loader->unpack = unpack;
 }
 
-gboolean loader_load(const Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error)
+void loader_begin(Loader *loader, const GuestMemory *memory)
+{
+    g_return_if_fail(loader->job == NULL);
+    if (!loader->is_elf) {
+        loader->job = bzimage_begin(loader, memory);
+    }
+}
+
+gboolean loader_load(Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error)
 {
     guint count;
     if (guest_memory_regions(memory, &count)[0].size < 2 * BOOT_HIGH_RAM) {
@@ -170,5 +188,6 @@ gboolean loader_load(const Loader *loader, const GuestMemory *memory, VcpuEntry 
     if (!guest_memory_write(memory, BOOT_GDT_ADDRESS, BOOT_GDT, sizeof(BOOT_GDT))) {
         return FALSE;
     }
-    return (loader->is_elf ? elf_pvh_load : bzimage_load)(loader, memory, entry, error);
+    return loader->is_elf ? elf_pvh_load(loader, memory, entry, error)
+                          : bzimage_load(loader, g_steal_pointer(&loader->job), memory, entry, error);
 }

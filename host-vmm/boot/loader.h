@@ -20,6 +20,10 @@ void loader_free(Loader *loader);
 /* FALSE: a bzImage unpacks itself. At first TRUE. */
 void loader_set_unpack(Loader *loader, gboolean unpack);
 
+/* Begins with what takes long of the first loader_load(), beside whatever else there is to do until then. The
+ * memory must live until that, or loader_free(). */
+void loader_begin(Loader *loader, const GuestMemory *memory);
+
 /* Loads all into memory (at start and at each reset); the ACPI tables are there already. *entry: how to
  * start. */
-gboolean loader_load(const Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error);
+gboolean loader_load(Loader *loader, const GuestMemory *memory, VcpuEntry *entry, GError **error);

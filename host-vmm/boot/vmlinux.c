@@ -10,8 +10,9 @@
 #include "host-vmm/boot/loader-private.h"
 
 #include <elf.h>
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "host-vmm/boot/unpack.h"
@@ -80,10 +81,12 @@ static gboolean unpack(const BootFile *kernel, const struct setup_header *header
     if (!kind) {
         return fail(error, "it is compressed in a way that is not known here");
     }
-    g_autofree guint8 *packed = g_try_malloc(size);
-    if (!packed) {
+    void *memory;
+    if (posix_memalign(&memory, LEAST_ALIGNMENT, size) != 0) {
         return fail(error, "there is no memory for its compressed part");
     }
+    madvise(memory, size, MADV_HUGEPAGE); /* thousands of page faults less */
+    g_autofree guint8 *packed = memory;
     if (!boot_file_read(kernel, offset, packed, size, error)) {
         return FALSE;
     }
@@ -244,43 +247,89 @@ static gboolean has_word(const char *line, const char *word)
     return FALSE;
 }
 
-gboolean vmlinux_load(const Loader *loader, const struct setup_header *header, const GuestMemory *memory,
-                      guint64 limit, VmlinuxPlace *place, GError **error)
+struct VmlinuxJob {
+    const BootFile *kernel;
+    struct setup_header header;
+    Image image;
+    guint64 address; /* guest-physical, of the image */
+    gboolean randomize;
+    GThread *thread; /* owns image and error until it is joined */
+    GError *error;
+};
+
+static gpointer unpack_thread(gpointer data)
 {
-    if (!check_header(header, error)) {
-        return FALSE;
+    VmlinuxJob *job = data;
+    unpack(job->kernel, &job->header, &job->image, &job->error);
+    return NULL;
+}
+
+VmlinuxJob *vmlinux_begin(const Loader *loader, const struct setup_header *header, const GuestMemory *memory,
+                          guint64 limit)
+{
+    VmlinuxJob *job = g_new0(VmlinuxJob, 1);
+    job->kernel = &loader->kernel;
+    job->header = *header;
+    if (!check_header(header, &job->error)) {
+        return job;
     }
-    guint64 alignment = header->kernel_alignment, least = header->pref_address, address = least;
-    gboolean randomize = !has_word(loader->append, "nokaslr");
+    guint64 least = header->pref_address, room = header->init_size;
+    job->randomize = !has_word(loader->append, "nokaslr");
+    job->address = least;
     /* What the guest is told to keep from is not known here: it lies where it would without randomness. */
-    if (randomize && !has_word(loader->append, "mem=") && !has_word(loader->append, "memmap=") &&
-        limit >= least + header->init_size) {
-        address += alignment * random_below((limit - least - header->init_size) / alignment + 1);
+    if (job->randomize && !has_word(loader->append, "mem=") && !has_word(loader->append, "memmap=") &&
+        limit >= least + room) {
+        job->address +=
+            header->kernel_alignment * random_below((limit - least - room) / header->kernel_alignment + 1);
     }
-    Image image = {.bytes = guest_memory_range(memory, address, header->init_size),
-                   .room = header->init_size,
-                   .linked = least};
-    if (!image.bytes) {
-        return fail(error, "it does not fit into guest memory");
+    job->image =
+        (Image){.bytes = guest_memory_range(memory, job->address, room), .room = room, .linked = least};
+    if (!job->image.bytes) {
+        fail(&job->error, "it does not fit into guest memory");
+        return job;
     }
-    if (!unpack(&loader->kernel, header, &image, error) || !parse_elf(&image, error)) {
+    job->thread = g_thread_new("unpack", unpack_thread, job);
+    return job;
+}
+
+/* What is unpacked, to its place; TRUE: *randomized tells of its addresses. */
+static gboolean put_in_place(VmlinuxJob *job, gboolean *randomized, GError **error)
+{
+    Image *image = &job->image;
+    if (!parse_elf(image, error)) {
         return FALSE;
     }
-    for (guint i = 0; i < image.count; i++) {
-        const Segment *segment = &image.segments[i];
-        memmove(image.bytes + segment->place, image.bytes + segment->offset, segment->file_size);
+    for (guint i = 0; i < image->count; i++) {
+        const Segment *segment = &image->segments[i];
+        memmove(image->bytes + segment->place, image->bytes + segment->offset, segment->file_size);
     }
-    /* The table stays in place behind the segments, which went down. A kernel without one cannot be moved. */
-    gboolean has_table = image.size > image.elf_size;
+    /* The table stays where it is, behind the segments, which went down. A kernel without one cannot be
+     * moved. */
+    gboolean has_table = image->size > image->elf_size;
     Relocations table;
-    if (has_table && !find_relocations(&image, &table)) {
+    if (has_table && !find_relocations(image, &table)) {
         return fail(error, "its relocations are of a kind that is not known here");
     }
-    guint64 span = MAX(image.memory_end, image.size);
-    randomize = randomize && has_table && least + span <= KERNEL_MAP_SIZE;
-    if (randomize) {
-        relocate(&image, &table, alignment * random_below((KERNEL_MAP_SIZE - least - span) / alignment + 1));
+    guint64 end = image->linked + MAX(image->memory_end, image->size);
+    *randomized = job->randomize && has_table && end <= KERNEL_MAP_SIZE;
+    if (*randomized) {
+        guint64 alignment = job->header.kernel_alignment;
+        relocate(image, &table, alignment * random_below((KERNEL_MAP_SIZE - end) / alignment + 1));
     }
-    *place = (VmlinuxPlace){.entry = address + image.entry, .randomized = randomize};
     return TRUE;
+}
+
+gboolean vmlinux_finish(VmlinuxJob *job, VmlinuxPlace *place, GError **error)
+{
+    if (job->thread) {
+        g_thread_join(job->thread);
+    }
+    gboolean good = !job->error && put_in_place(job, &place->randomized, &job->error);
+    if (good) {
+        place->entry = job->address + job->image.entry;
+    } else {
+        g_propagate_error(error, job->error);
+    }
+    g_free(job);
+    return good;
 }

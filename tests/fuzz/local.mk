@@ -4,7 +4,7 @@
 if ENABLE_FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_command tests/fuzz/fuzz_jsonstream
 if ENABLE_HOST_VMM
-noinst_PROGRAMS += tests/fuzz/fuzz_net_tx tests/fuzz/fuzz_qcow2
+noinst_PROGRAMS += tests/fuzz/fuzz_kernel tests/fuzz/fuzz_net_tx tests/fuzz/fuzz_qcow2
 endif
 if HAVE_CHECK
 if ENABLE_HOST_VMM
@@ -33,6 +33,8 @@ tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_command_LDADD = lib/libvirtsuite.a $(BASE_LIBS)
 tests_fuzz_fuzz_jsonstream_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_jsonstream_LDADD = lib/libvirtsuite.a $(BASE_LIBS)
+tests_fuzz_fuzz_kernel_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_kernel_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
 tests_fuzz_fuzz_net_tx_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_net_tx_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) $(VMM_LIBS)
 tests_fuzz_fuzz_qcow2_SOURCES = tests/fuzz/fuzz_qcow2.c tests/unit/qcow2-play.c tests/unit/qcow2-play.h $(qcow2_image)
