@@ -11,6 +11,7 @@ host_vmm_host_vmm_LDADD = host-vmm/libhostvmm.a lib/libvirtsuite.a $(BASE_LIBS) 
 # All but main(), so that device tests can link it.
 host_vmm_libhostvmm_a_SOURCES = \
 	host-vmm/machine.c host-vmm/machine.h host-vmm/machine-private.h host-vmm/machine-actions.c \
+	host-vmm/machine-vcpus.c \
 	host-vmm/actions.c host-vmm/actions.h \
 	host-vmm/cpu-set.c host-vmm/cpu-set.h \
 	host-vmm/machine-config.h host-vmm/options.c \

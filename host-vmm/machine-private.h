@@ -56,6 +56,9 @@ struct Machine {
     gpointer quit_data;
 };
 
+/* Hands the request, with what it owns, to the main thread. Any thread. */
+void machine_post_request(Machine *machine, Request request);
+void machine_request_free(gpointer request);
 /* Tells the monitor's clients. Takes data. */
 void machine_emit(Machine *machine, const char *name, JsonObject *data);
 /* All vCPUs and devices stand still (event STOP if they did not). */
@@ -67,3 +70,15 @@ void machine_end(Machine *machine, gboolean by_guest, const char *reason, int st
 
 /* machine-actions.c: what is to be done about an alarm of a device. */
 void machine_handle_alarm(Machine *machine, DeviceAlarm alarm);
+
+/* machine-vcpus.c */
+CpuTopology machine_topology(const Machine *machine);
+/* Whether vCPUs may come and go. */
+gboolean machine_has_cpu_hotplug(const Machine *machine);
+/* Makes those that are there at the start. Needs machine->env and machine->pc. */
+gboolean machine_create_vcpus(Machine *machine, GError **error);
+/* One of REQUEST_EJECT_VCPU and REQUEST_VCPU_REPORT. */
+void machine_handle_vcpu_request(Machine *machine, const Request *request);
+/* What the guest has said about its vCPUs so far: a vCPU that it gave back before a reset must not be told to
+ * the guest after it. */
+void machine_handle_vcpu_requests(Machine *machine);

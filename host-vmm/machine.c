@@ -15,13 +15,6 @@
 #define MMIO_LIMIT       G_MAXUINT64
 #define MAX_SERIAL_PORTS 4
 
-/* _OST of an ejection request (ACPI 6.3.5): its source and what else than success means that it is still
- * going on. */
-#define OST_EJECT_REQUEST     3
-#define OST_EJECT_BY_GUEST    0x103
-#define OST_SUCCESS           0
-#define OST_EJECT_IN_PROGRESS 0x84
-
 static const char *const state_names[] = {
     [MACHINE_PRELAUNCH] = "prelaunch",
     [MACHINE_RUNNING] = "running",
@@ -40,7 +33,7 @@ const char *machine_state_name(MachineState state)
 
 /* ---- requests from other threads ---- */
 
-static void request_free(gpointer data)
+void machine_request_free(gpointer data)
 {
     Request *request = data;
     g_free(request->text);
@@ -48,8 +41,7 @@ static void request_free(gpointer data)
     g_free(request);
 }
 
-/* Takes the request. Any thread. */
-static void post_request(Machine *machine, Request request)
+void machine_post_request(Machine *machine, Request request)
 {
     Request *copy = g_new(Request, 1);
     *copy = request;
@@ -62,7 +54,7 @@ static void post_request(Machine *machine, Request request)
 /* Takes data. Any thread. */
 static void post(Machine *machine, RequestKind kind, const char *text, JsonObject *data)
 {
-    post_request(machine, (Request){.kind = kind, .text = g_strdup(text), .data = data});
+    machine_post_request(machine, (Request){.kind = kind, .text = g_strdup(text), .data = data});
 }
 
 static void on_io_error(gpointer user_data)
@@ -94,43 +86,13 @@ static void on_alarm(DeviceAlarm alarm, gpointer user_data)
     if (alarm == DEVICE_ALARM_PANIC) {
         cpu_set_request_pause(machine->cpus);
     }
-    post_request(machine, (Request){.kind = REQUEST_ALARM, .alarm = alarm});
+    machine_post_request(machine, (Request){.kind = REQUEST_ALARM, .alarm = alarm});
 }
 
 static void on_gpe(guint gpe, gpointer user_data)
 {
     pc_raise_gpe(((Machine *)user_data)->pc, gpe);
 }
-
-static void on_vcpu_event(Vcpu *vcpu, VcpuEvent event, const char *text, gpointer user_data)
-{
-    Machine *machine = user_data;
-    cpu_set_request_pause(machine->cpus);
-    switch (event) {
-    case VCPU_EVENT_RESET:
-        post(machine, REQUEST_GUEST_RESET, NULL, NULL);
-        break;
-    case VCPU_EVENT_SHUTDOWN:
-        post(machine, REQUEST_GUEST_POWER_OFF, NULL, NULL);
-        break;
-    case VCPU_EVENT_ERROR:
-        post(machine, REQUEST_STOP_ON_ERROR, text, NULL);
-        break;
-    }
-}
-
-static void on_vcpu_eject(guint index, gpointer user_data)
-{
-    post_request(user_data, (Request){.kind = REQUEST_EJECT_VCPU, .vcpu = index});
-}
-
-static void on_vcpu_report(guint index, guint32 source, guint32 status, gpointer user_data)
-{
-    post_request(user_data,
-                 (Request){.kind = REQUEST_VCPU_REPORT, .vcpu = index, .source = source, .status = status});
-}
-
-static const CpuHotplugFuncs HOTPLUG_FUNCS = {.eject = on_vcpu_eject, .report = on_vcpu_report};
 
 /* ---- lifecycle ---- */
 
@@ -195,29 +157,19 @@ static void stop_on_error(Machine *machine, const char *text)
     machine_stop_in_state(machine, MACHINE_INTERNAL_ERROR);
 }
 
-static gboolean has_cpu_hotplug(const Machine *machine)
-{
-    return cpu_set_possible(machine->cpus) > machine->config->vcpus;
-}
-
 static gboolean is_vcpu_present(guint index, gpointer user_data)
 {
     return cpu_set_is_present(((Machine *)user_data)->cpus, index);
-}
-
-static CpuTopology topology_of(const MachineConfig *config)
-{
-    return (CpuTopology){config->sockets, config->cores, config->threads};
 }
 
 static gboolean write_acpi_tables(Machine *machine, GError **error)
 {
     AcpiSerialPort ports[MAX_SERIAL_PORTS];
     AcpiConfig acpi = {
-        .topology = topology_of(machine->config),
+        .topology = machine_topology(machine),
         .is_present = is_vcpu_present,
         .present_data = machine,
-        .cpu_hotplug = has_cpu_hotplug(machine),
+        .cpu_hotplug = machine_has_cpu_hotplug(machine),
         .serial_ports = ports,
         .numa = machine->numa,
         .i8042 = i8042_find(&machine->env) != NULL,
@@ -266,87 +218,11 @@ void machine_end(Machine *machine, gboolean by_guest, const char *reason, int st
     }
 }
 
-static char *vcpu_path(const char *id)
-{
-    return g_strdup_printf("/machine/peripheral/%s", id);
-}
-
-/* {"device": id, "path": path}. */
-static JsonObject *device_named(const char *id)
-{
-    g_autofree char *path = vcpu_path(id);
-    JsonObject *data = json_object_new();
-    json_object_set_string_member(data, "device", id);
-    json_object_set_string_member(data, "path", path);
-    return data;
-}
-
-static void eject_vcpu(Machine *machine, guint index)
-{
-    const char *id = cpu_set_id(machine->cpus, index);
-    JsonObject *data = id ? device_named(id) : NULL;
-    if (cpu_set_is_present(machine->cpus, index)) {
-        cpu_set_unplug(machine->cpus, index);
-    }
-    if (data) {
-        machine_emit(machine, "DEVICE_DELETED", data);
-    }
-}
-
-/* _OST: told to the monitor's clients as it is, and a refusal in plain words besides. */
-static void vcpu_report(Machine *machine, const Request *request)
-{
-    const char *id = cpu_set_id(machine->cpus, request->vcpu);
-    g_autofree char *slot = g_strdup_printf("%u", request->vcpu);
-    JsonObject *info = json_object_new(), *data = json_object_new();
-    if (id) {
-        json_object_set_string_member(info, "device", id);
-    }
-    json_object_set_int_member(info, "source", request->source);
-    json_object_set_int_member(info, "status", request->status);
-    json_object_set_string_member(info, "slot", slot);
-    json_object_set_string_member(info, "slot-type", "CPU");
-    json_object_set_object_member(data, "info", info);
-    machine_emit(machine, "ACPI_DEVICE_OST", data);
-    gboolean is_eject = request->source == OST_EJECT_REQUEST || request->source == OST_EJECT_BY_GUEST;
-    if (id && is_eject && request->status != OST_SUCCESS && request->status != OST_EJECT_IN_PROGRESS) {
-        machine_emit(machine, "DEVICE_UNPLUG_GUEST_ERROR", device_named(id));
-    }
-}
-
-/* What the guest has said about its vCPUs so far: a vCPU that it gave back before a reset must not be told to
- * the guest after it. */
-static void handle_vcpu_requests(Machine *machine)
-{
-    for (;;) {
-        Request *request = NULL;
-        g_mutex_lock(&machine->request_lock);
-        for (GList *link = machine->requests.head; link && !request; link = link->next) {
-            Request *candidate = link->data;
-            if (candidate->kind == REQUEST_EJECT_VCPU || candidate->kind == REQUEST_VCPU_REPORT) {
-                request = candidate;
-                g_queue_delete_link(&machine->requests, link);
-                break;
-            }
-        }
-        g_mutex_unlock(&machine->request_lock);
-        if (!request) {
-            return;
-        }
-        if (request->kind == REQUEST_EJECT_VCPU) {
-            eject_vcpu(machine, request->vcpu);
-        } else {
-            vcpu_report(machine, request);
-        }
-        request_free(request);
-    }
-}
-
 static void reset(Machine *machine, gboolean by_guest, const char *reason)
 {
     gboolean was_running = machine->state == MACHINE_RUNNING;
     stand_still(machine);
-    handle_vcpu_requests(machine);
+    machine_handle_vcpu_requests(machine);
     g_autoptr(GError) error = NULL;
     if (!set_power_on_state(machine, &error)) {
         stop_on_error(machine, error->message);
@@ -395,10 +271,8 @@ static void handle_request(Machine *machine, Request *request)
         }
         break;
     case REQUEST_EJECT_VCPU:
-        eject_vcpu(machine, request->vcpu);
-        break;
     case REQUEST_VCPU_REPORT:
-        vcpu_report(machine, request);
+        machine_handle_vcpu_request(machine, request);
         break;
     case REQUEST_ALARM:
         machine_handle_alarm(machine, request->alarm);
@@ -419,44 +293,11 @@ static void handle_requests(gpointer user_data)
         if (!machine->ended) {
             handle_request(machine, request);
         }
-        request_free(request);
+        machine_request_free(request);
     }
 }
 
 /* ---- building ---- */
-
-static gboolean create_vcpus(Machine *machine, GError **error)
-{
-    const MachineConfig *config = machine->config;
-    CpuTopology topology = topology_of(config);
-    machine->cpuid = cpuid_table_new(machine->kvm, config->cpu, &topology, error);
-    if (!machine->cpuid) {
-        return FALSE;
-    }
-    VcpuConfig vcpu_config = {
-        .topology = topology,
-        .cpuid = machine->cpuid,
-        .confine = machine->confine,
-        .ports = machine->env.ports,
-        .mmio = machine->env.mmio,
-        .memory = machine->env.memory,
-        .event = on_vcpu_event,
-        .event_data = machine,
-    };
-    machine->cpus = cpu_set_new(machine->kvm, &vcpu_config, config->vcpus, error);
-    if (!machine->cpus) {
-        return FALSE;
-    }
-    if (!has_cpu_hotplug(machine)) {
-        return TRUE;
-    }
-    guint possible = cpu_set_possible(machine->cpus);
-    g_autofree guint32 *apic_ids = g_new(guint32, possible);
-    for (guint i = 0; i < possible; i++) {
-        apic_ids[i] = topology_apic_id(&vcpu_config.topology, i);
-    }
-    return pc_add_cpu_hotplug(machine->pc, apic_ids, possible, config->vcpus, &HOTPLUG_FUNCS, machine, error);
-}
 
 static gboolean create_serial_ports(Machine *machine, GError **error)
 {
@@ -495,7 +336,7 @@ static gboolean create_objects(Machine *machine, GError **error)
 static gboolean create_memory(Machine *machine, GError **error)
 {
     const MachineConfig *config = machine->config;
-    CpuTopology topology = topology_of(config);
+    CpuTopology topology = machine_topology(machine);
     NumaConfig numa = {
         .options = config->numas,
         .memory_size = config->memory_size,
@@ -618,8 +459,8 @@ static gboolean build(Machine *machine, GError **error)
     }
     machine->pc = pc_new(env, on_pc_request, machine, error);
     return machine->pc && create_devices(machine, error) && pc_complete(machine->pc, env, error) &&
-           kvm_map_memory(machine->kvm, env->memory, error) &&
-           pci_bus_assign(env->pci, error) && give_up_rights(machine, error) && create_vcpus(machine, error) &&
+           kvm_map_memory(machine->kvm, env->memory, error) && pci_bus_assign(env->pci, error) &&
+           give_up_rights(machine, error) && machine_create_vcpus(machine, error) &&
            set_power_on_state(machine, error);
 }
 
@@ -682,7 +523,7 @@ void machine_free(Machine *machine)
     numa_free(machine->numa);
     cpuid_table_free(machine->cpuid);
     confine_free(machine->confine);
-    g_queue_clear_full(&machine->requests, request_free);
+    g_queue_clear_full(&machine->requests, machine_request_free);
     g_mutex_clear(&machine->request_lock);
     g_free(machine);
 }
@@ -753,64 +594,12 @@ void machine_quit(Machine *machine, const char *reason)
     machine_end(machine, FALSE, reason, 0);
 }
 
-guint machine_possible_vcpus(const Machine *machine)
-{
-    return cpu_set_possible(machine->cpus);
-}
-
-MachineVcpu machine_vcpu(const Machine *machine, guint index)
-{
-    const Vcpu *vcpu = cpu_set_vcpu(machine->cpus, index);
-    return vcpu ? (MachineVcpu){.present = TRUE,
-                                .thread_id = vcpu_thread_id(vcpu),
-                                .id = cpu_set_id(machine->cpus, index)}
-                : (MachineVcpu){.present = FALSE};
-}
-
 const KvmStats *machine_vm_stats(Machine *machine, GError **error)
 {
     if (!machine->vm_stats) {
         machine->vm_stats = kvm_stats_open(kvm_vm_fd(machine->kvm), error);
     }
     return machine->vm_stats;
-}
-
-const KvmStats *machine_vcpu_stats(Machine *machine, guint index, GError **error)
-{
-    const Vcpu *vcpu = cpu_set_vcpu(machine->cpus, index);
-    g_return_val_if_fail(vcpu != NULL, NULL);
-    const KvmStats *stats = vcpu_stats(vcpu);
-    if (!stats) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                    "this host's KVM keeps no statistics of vCPUs");
-    }
-    return stats;
-}
-
-gboolean machine_plug_vcpu(Machine *machine, guint index, const char *id, GError **error)
-{
-    g_return_val_if_fail(index < cpu_set_possible(machine->cpus), FALSE);
-    if (cpu_set_is_present(machine->cpus, index)) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS, "vCPU %u is there already", index);
-        return FALSE;
-    }
-    if (!cpu_set_plug(machine->cpus, index, id, machine->state == MACHINE_RUNNING, error)) {
-        return FALSE;
-    }
-    pc_announce_cpu(machine->pc, index);
-    return TRUE;
-}
-
-gboolean machine_unplug_vcpu(Machine *machine, guint index, GError **error)
-{
-    g_return_val_if_fail(cpu_set_is_present(machine->cpus, index), FALSE);
-    if (index == 0 || !has_cpu_hotplug(machine)) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                    index == 0 ? "the first vCPU cannot be unplugged" : "this machine has no vCPU hotplug");
-        return FALSE;
-    }
-    pc_request_cpu_eject(machine->pc, index);
-    return TRUE;
 }
 
 void machine_set_event_func(Machine *machine, MachineEventFunc func, gpointer user_data)
