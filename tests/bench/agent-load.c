@@ -23,6 +23,7 @@ enum {
     BIG_READ = 16 * MIB,
     EXECS = 300,
     START_LIMIT_US = 30 * G_USEC_PER_SEC,
+    STOP_LIMIT_US = 5 * G_USEC_PER_SEC,
     REPLY_LIMIT_S = 60,
 };
 
@@ -113,11 +114,21 @@ static gint64 start(Agent *agent)
     return g_get_monotonic_time() - begun;
 }
 
+/* qemu-ga is known to outlive a SIGTERM now and then. */
 static void stop(Agent *agent)
 {
+    gint64 begun = g_get_monotonic_time();
+
     close(agent->fd);
     kill(agent->pid, SIGTERM);
-    waitpid(agent->pid, NULL, 0);
+    while (waitpid(agent->pid, NULL, WNOHANG) == 0) {
+        if (g_get_monotonic_time() - begun > STOP_LIMIT_US) {
+            kill(agent->pid, SIGKILL);
+            waitpid(agent->pid, NULL, 0);
+            return;
+        }
+        g_usleep(1000);
+    }
 }
 
 /* KiB of a line in a file of the process. */

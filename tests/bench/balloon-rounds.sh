@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh disable=SC2034
 # Runs in the bench's machine by scenario.sh, for tests/bench/balloon: prints "# figure DIRECTION MONITOR SECONDS", and
 # the processor time that the monitor took, its guest included: other load on the machine does not change that.
 MEMORY=768

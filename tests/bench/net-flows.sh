@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh disable=SC2034
 # Runs in the bench's machine by scenario.sh, for tests/bench/net: prints "# figure BACKEND-DIRECTION MONITOR MIB/S".
 MEMORY=320
 EXEC_LIMIT=120

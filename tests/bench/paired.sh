@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh disable=SC2034,SC2154
 # For benchmarks that have one guest under host-vmm and one under QEMU, in one nested (or direct) machine, take turns.
 #   . paired.sh
 #   paired NAME SCRIPT SETTINGS      NAME: the bench's; SCRIPT: what runs in the machine, by scenario.sh; SETTINGS: its variables

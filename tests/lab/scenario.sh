@@ -130,7 +130,7 @@ user_space_up() { [ "$(grep -c L2-UP "$LOGS/$1.serial")" -ge "${2:-1}" ]; }
 # booted NAME [ARGUMENT…]: starts it and waits until the agent answers; the scenario ends if it does not.
 booted() {
     guest "$@"
-    need "$1 reaches user space" wait_for $BOOT_LIMIT user_space_up "$1"
+    need "$1 reaches user space" wait_for "$BOOT_LIMIT" user_space_up "$1"
     need "$1's agent answers" agent_answers "$1"
 }
 agent_answers() { wait_for 90 agent "$1" guest-ping; }

@@ -9,7 +9,7 @@ ok "SHUTDOWN was told" channel_has events '"event": "SHUTDOWN"'
 ok "STOP was told" channel_has events '"event": "STOP"'
 qmp a system_reset
 qmp a cont
-need "user space is up again" wait_for $BOOT_LIMIT user_space_up a 2
+need "user space is up again" wait_for "$BOOT_LIMIT" user_space_up a 2
 is "the state is running" "$(run_state a)" running
 qmp a quit
 ok "quit ends the monitor" wait_for 10 exited a

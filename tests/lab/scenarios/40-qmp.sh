@@ -6,7 +6,7 @@ qmp_channel events a
 is "-S: the state is prelaunch" "$(run_state a)" prelaunch
 ok "…and no guest runs" [ ! -s "$LOGS/a.serial" ]
 qmp a cont
-need "cont lets it boot" wait_for $BOOT_LIMIT user_space_up a
+need "cont lets it boot" wait_for "$BOOT_LIMIT" user_space_up a
 need "the agent answers" agent_answers a
 is "the state is running" "$(run_state a)" running
 ok "RESUME was told" channel_has events '"event": "RESUME"'

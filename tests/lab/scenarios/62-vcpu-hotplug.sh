@@ -39,7 +39,7 @@ need "…and taken up" channel_wait events 20 'ACPI_DEVICE_OST.*"device": "vcpu2
 resets=0
 while [ $((resets += 1)) -le "${ROUNDS:-1}" ]; do
     qmp a system_reset
-    need "reset $resets: it comes up again" wait_for $BOOT_LIMIT user_space_up a $((resets + 1))
+    need "reset $resets: it comes up again" wait_for "$BOOT_LIMIT" user_space_up a $((resets + 1))
     need "…and the agent answers" agent_answers a
     is "…with the plugged one among its processors" "$(guest_run a nproc)" 2
 done

@@ -31,7 +31,7 @@ guest_run a "blkdiscard $one" >/dev/null
 ok "a discard gives the room back" [ "$(stat -c %b /tmp/one.img)" -lt "$before" ]
 qmp a stop
 qmp a cont
-is "after stop and cont it goes on" "$(guest_run a "head -c $MIB /dev/zero | dd of=$one conv=fsync 2>/dev/null && echo done")" done
+is "after stop and cont it goes on" "$(guest_run a "head -c $MIB /dev/zero | dd of=$one conv=fsync 2>/dev/null && echo written")" written
 monitor b -nodefaults -m 128 -kernel "$LAB/guest/vmlinuz" -drive file=/tmp/two.img,if=virtio,format=raw
 ok "a second monitor on an image refuses" wait_for 10 exited b
 is "…with status 1" "$(status_of b)" 1

@@ -31,7 +31,7 @@ before=$(du -k /tmp/disk1 | cut -f 1)
 guest_run a "blkdiscard -o 4194304 -l 8388608 /dev/$two"
 ok "discarded blocks are the host's again" [ "$(du -k /tmp/disk1 | cut -f 1)" -lt $((before - 7000)) ]
 agent a guest-shutdown mode=reboot >/dev/null 2>&1
-need "after a reboot it is up" wait_for $BOOT_LIMIT user_space_up a 2
+need "after a reboot it is up" wait_for "$BOOT_LIMIT" user_space_up a 2
 need "…and the agent answers" agent_answers a
 need "…with its disks" wait_for 20 there
 is "…and their contents" "$(guest_run a "sha256sum /dev/$(block_at 0:0) | cut -d ' ' -f 1")" "$(sum_of /tmp/disk0)"

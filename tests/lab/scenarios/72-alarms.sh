@@ -35,7 +35,7 @@ channel_mark events
 qmp a watchdog-set-action action=reset
 ok "it is armed again" arm_watchdog
 ok "it expires: RESET" channel_wait events 20 '"event": "RESET"'
-need "…the guest comes up again" wait_for $BOOT_LIMIT user_space_up a 2
+need "…the guest comes up again" wait_for "$BOOT_LIMIT" user_space_up a 2
 need "…and its agent" agent_answers a
 
 # ---- panic ----

@@ -13,5 +13,5 @@ ok "a key arrives" wait_for 20 pressed
 # struct input_event: type at 16, code at 18, value at 20; the second of three is the key.
 has "…as the one that it is" "$(guest_run a 'hexdump -v -e "24/1 \"%02x\" \"\n\"" /tmp/keys')" '^.{32}01001e0001000000$'
 qmp a send-key 'keys:=[{"type": "qcode", "data": "ctrl"}, {"type": "qcode", "data": "alt"}, {"type": "qcode", "data": "delete"}]' >&2
-ok "Ctrl-Alt-Del reboots, by the controller" wait_for $BOOT_LIMIT user_space_up a 2
+ok "Ctrl-Alt-Del reboots, by the controller" wait_for "$BOOT_LIMIT" user_space_up a 2
 is "what is no key is refused" "$(qmp a send-key 'keys:=[{"type": "qcode", "data": "x1"}]' 2>&1 | grep -c 'Key 0 is none')" 1

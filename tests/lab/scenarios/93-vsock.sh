@@ -24,7 +24,7 @@ monitor c -nodefaults -m 64 -kernel "$LAB/guest/vmlinuz" -device vhost-vsock-pci
 ok "a second guest of that number is refused" wait_for 20 exited c
 has "…and told why" "$(cat "$LOGS/c.stderr")" "guest-cid=42 is another guest's"
 qmp a system_reset
-need "after a reset it comes up again" wait_for $BOOT_LIMIT user_space_up a 2
+need "after a reset it comes up again" wait_for "$BOOT_LIMIT" user_space_up a 2
 need "…and the agent answers" agent_answers a
 flows a 42 1
 is "nothing was complained of" "$(cat "$LOGS/a.stderr")" ''
