@@ -425,21 +425,31 @@ END_TEST
 
 /* ---- segments ---- */
 
-START_TEST (software_does_what_sockets_cannot) {
-    static guint8 frame[54 + 30000];
+#define TCP_ACK 0x10
+
+/* An IPv4 packet with TCP that is to be sent in segments of 1000 bytes: what its header and parts are. */
+static VnetHeader segmentable(guint8 *frame, gsize size, guint8 tcp_flags, PacketHeaders *parsed)
+{
     VnetHeader header = {.flags = VNET_NEEDS_CSUM,
                          .gso_type = VNET_GSO_TCPV4,
                          .gso_size = 1000,
                          .csum_start = 34,
                          .csum_offset = 16};
-    PacketHeaders parsed;
-    fill(frame, sizeof frame, 1);
+    fill(frame, size, 1);
     memset(frame + 14, 0, 40);
     packet_put16(frame + 12, ETHERTYPE_IPV4);
     frame[14] = 0x45;
     frame[23] = IP_PROTO_TCP;
     frame[46] = 5 << 4;
-    ck_assert(vnet_header_check(&header, netdev_features(netdev), frame, sizeof frame, &parsed));
+    frame[47] = tcp_flags;
+    ck_assert(vnet_header_check(&header, netdev_features(netdev), frame, size, parsed));
+    return header;
+}
+
+START_TEST (software_does_what_sockets_cannot) {
+    static guint8 frame[54 + 30000];
+    PacketHeaders parsed;
+    VnetHeader header = segmentable(frame, sizeof frame, 0, &parsed);
     struct iovec iov[] = {
         {&header, sizeof header}, {frame, VNET_HEAD}, {frame + VNET_HEAD, sizeof frame - VNET_HEAD}};
     guint8 before[54];
@@ -472,20 +482,8 @@ END_TEST
 /* Segments that follow each other come as one to a card that takes it; others stay what they are. */
 START_TEST (stream_puts_segments_together) {
     static guint8 frame[54 + 20000], segments[25 * (4 + 1054)];
-    VnetHeader header = {.flags = VNET_NEEDS_CSUM,
-                         .gso_type = VNET_GSO_TCPV4,
-                         .gso_size = 1000,
-                         .csum_start = 34,
-                         .csum_offset = 16};
     PacketHeaders parsed;
-    fill(frame, sizeof frame, 1);
-    memset(frame + 14, 0, 40);
-    packet_put16(frame + 12, ETHERTYPE_IPV4);
-    frame[14] = 0x45;
-    frame[23] = IP_PROTO_TCP;
-    frame[46] = 5 << 4;
-    frame[47] = 0x10;
-    ck_assert(vnet_header_check(&header, netdev_features(netdev), frame, sizeof frame, &parsed));
+    VnetHeader header = segmentable(frame, sizeof frame, TCP_ACK, &parsed);
     struct iovec iov[] = {
         {&header, sizeof header}, {frame, VNET_HEAD}, {frame + VNET_HEAD, sizeof frame - VNET_HEAD}};
     for (guint round = 0; round < 2; round++) {
