@@ -19,7 +19,7 @@ struct Confine {
 static void prepare_libraries(void)
 {
     tzset();
-    g_autofree char *text = g_locale_to_utf8("-", -1, NULL, NULL, NULL);
+    G_GNUC_UNUSED g_autofree char *text = g_locale_to_utf8("-", -1, NULL, NULL, NULL);
     mallopt(M_ARENA_MAX, MOST_ARENAS);
 }
 

@@ -33,7 +33,7 @@ static void update_sci(AcpiPm *pm)
  * They are 16 bits wide, but may be accessed by bytes or as one of 32. */
 static guint64 read_pair(AcpiPm *pm, const guint16 *status, const guint16 *enable, guint64 offset)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
     guint32 both = *status | (guint32)*enable << 16;
     return both >> (offset * 8);
 }
@@ -41,7 +41,7 @@ static guint64 read_pair(AcpiPm *pm, const guint16 *status, const guint16 *enabl
 static void write_pair(AcpiPm *pm, guint16 *status, guint16 *enable, guint16 valid, guint64 offset,
                        guint size, guint64 value)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
     guint32 mask = (guint32)(((1ull << (size * 8)) - 1) << (offset * 8));
     guint32 bits = (guint32)(value << (offset * 8)) & mask;
     *status &= (guint16)~bits;
@@ -76,7 +76,7 @@ static void gpe_write(gpointer device, guint64 offset, guint size, guint64 value
 static guint64 control_read(gpointer device, guint64 offset, guint size)
 {
     AcpiPm *pm = device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
     return (guint)(pm->control | SCI_EN) >> (offset * 8);
 }
 
@@ -85,7 +85,7 @@ static void control_write(gpointer device, guint64 offset, guint size, guint64 v
     AcpiPm *pm = device;
     gboolean off;
     {
-        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
+        G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
         guint mask = size == 1 ? 0xffu << (offset * 8) : 0xffffu;
         guint written = ((pm->control & ~mask) | ((guint)(value << (offset * 8)) & mask)) & 0xffff;
         off = (written & SLP_EN) && (written >> SLP_TYP_SHIFT & SLP_TYP_MASK) == ACPI_S5_TYPE;
@@ -131,7 +131,7 @@ void acpi_pm_free(AcpiPm *pm)
 
 void acpi_pm_reset(AcpiPm *pm)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
     pm->status = pm->enable = pm->control = 0;
     pm->gpe_status = pm->gpe_enable = 0;
     update_sci(pm);
@@ -139,14 +139,14 @@ void acpi_pm_reset(AcpiPm *pm)
 
 void acpi_pm_raise_gpe(AcpiPm *pm, guint bit)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
     pm->gpe_status |= (guint16)(1u << bit);
     update_sci(pm);
 }
 
 void acpi_pm_press_power_button(AcpiPm *pm)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pm->lock);
     pm->status |= PWRBTN;
     update_sci(pm);
 }

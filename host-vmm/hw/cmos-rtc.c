@@ -157,7 +157,7 @@ static void arm_periodic_timer(CmosRtc *rtc);
 static gboolean second_passed(gpointer data)
 {
     CmosRtc *rtc = data;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rtc->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rtc->lock);
     time_to_registers(rtc);
     raise_flags(rtc, (guint8)(B_UPDATE | (alarm_matches(rtc) ? B_ALARM : 0)));
     arm_second_timer(rtc);
@@ -167,7 +167,7 @@ static gboolean second_passed(gpointer data)
 static gboolean period_passed(gpointer data)
 {
     CmosRtc *rtc = data;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rtc->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rtc->lock);
     raise_flags(rtc, B_PERIODIC);
     arm_periodic_timer(rtc);
     return G_SOURCE_REMOVE;
@@ -212,7 +212,7 @@ static guint64 rtc_read(gpointer device, guint64 offset, guint size)
     if (offset == 0) {
         return 0xff; /* the index is write-only */
     }
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rtc->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rtc->lock);
     if (is_time_register(rtc->index) && !(rtc->memory[REG_B] & B_SET)) {
         time_to_registers(rtc);
     }
@@ -267,7 +267,7 @@ static void write_register(CmosRtc *rtc, guint8 value)
 static void rtc_write(gpointer device, guint64 offset, guint size, guint64 value)
 {
     CmosRtc *rtc = device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rtc->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rtc->lock);
     if (offset == 0) {
         rtc->index = value & (CMOS_SIZE - 1); /* bit 7 switches NMIs off: there is no source of them */
     } else {
@@ -296,7 +296,7 @@ CmosRtc *cmos_rtc_new(IoBus *ports, VmOps *vm, GError **error)
 
 void cmos_rtc_reset(CmosRtc *rtc)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rtc->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rtc->lock);
     rtc->memory[REG_B] &= (guint8) ~(B_PERIODIC | B_ALARM | B_UPDATE | B_SET);
     rtc->memory[REG_C] = 0;
     rtc->vm->set_line(rtc->vm, CMOS_RTC_IRQ, FALSE);

@@ -45,7 +45,7 @@ static Slot *selected(CpuHotplug *hotplug)
 static guint64 hotplug_read(gpointer device, guint64 offset, guint size)
 {
     CpuHotplug *hotplug = device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&hotplug->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&hotplug->lock);
     const Slot *slot = selected(hotplug);
     if (!slot) {
         return 0;
@@ -145,7 +145,7 @@ void cpu_hotplug_free(CpuHotplug *hotplug)
 
 void cpu_hotplug_reset(CpuHotplug *hotplug)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&hotplug->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&hotplug->lock);
     hotplug->selector = 0;
     hotplug->command = 0;
     for (guint i = 0; i < hotplug->count; i++) {
@@ -156,7 +156,7 @@ void cpu_hotplug_reset(CpuHotplug *hotplug)
 void cpu_hotplug_set_present(CpuHotplug *hotplug, guint index, gboolean with_event)
 {
     g_return_if_fail(index < hotplug->count);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&hotplug->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&hotplug->lock);
     hotplug->slots[index].present = TRUE;
     hotplug->slots[index].removing = FALSE;
     hotplug->slots[index].inserted = with_event;
@@ -165,7 +165,7 @@ void cpu_hotplug_set_present(CpuHotplug *hotplug, guint index, gboolean with_eve
 void cpu_hotplug_set_absent(CpuHotplug *hotplug, guint index)
 {
     g_return_if_fail(index < hotplug->count);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&hotplug->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&hotplug->lock);
     Slot *slot = &hotplug->slots[index];
     slot->present = slot->inserted = slot->removing = FALSE;
 }
@@ -173,6 +173,6 @@ void cpu_hotplug_set_absent(CpuHotplug *hotplug, guint index)
 void cpu_hotplug_request_eject(CpuHotplug *hotplug, guint index)
 {
     g_return_if_fail(index < hotplug->count);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&hotplug->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&hotplug->lock);
     hotplug->slots[index].removing = TRUE;
 }

@@ -87,7 +87,7 @@ static void on_config(PciDevice *pci, guint offset, guint size, gboolean is_writ
 {
     I6300Esb *self = user_data;
     guint8 *config = pci_device_config(pci);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     if (is_write) {
         self->settings = (config[CONFIG_SETTINGS] | config[CONFIG_SETTINGS + 1] << 8) & SETTING_BITS;
         if (offset <= CONFIG_LOCK && offset + size > CONFIG_LOCK) {
@@ -102,7 +102,7 @@ static void on_config(PciDevice *pci, guint offset, guint size, gboolean is_writ
 static guint64 bar_read(gpointer device, guint64 offset, guint size)
 {
     I6300Esb *self = device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     switch (offset) {
     case REG_TIMER1:
         return self->preload[0];
@@ -118,7 +118,7 @@ static guint64 bar_read(gpointer device, guint64 offset, guint size)
 static void bar_write(gpointer device, guint64 offset, guint size, guint64 value)
 {
     I6300Esb *self = device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     if (offset == REG_RELOAD && value == UNLOCK_FIRST) {
         self->unlocked = 1;
         return;
@@ -191,7 +191,7 @@ static GSourceFuncs timer_funcs = {.dispatch = dispatch};
 static void esb_reset(Device *device)
 {
     I6300Esb *self = (I6300Esb *)device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     set_defaults(self);
     self->left = -1;
 }
@@ -199,7 +199,7 @@ static void esb_reset(Device *device)
 static void esb_pause(Device *device)
 {
     I6300Esb *self = (I6300Esb *)device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     if (self->deadline >= 0) {
         self->left = MAX(self->deadline - g_get_monotonic_time(), 0);
         set_deadline(self, -1);
@@ -209,7 +209,7 @@ static void esb_pause(Device *device)
 static void esb_resume(Device *device)
 {
     I6300Esb *self = (I6300Esb *)device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     if (self->left >= 0) {
         set_deadline(self, g_get_monotonic_time() + self->left);
         self->left = -1;

@@ -258,7 +258,7 @@ static void on_command_write(gpointer device, guint64 offset, guint size, guint6
 static guint64 on_data_read(gpointer device, guint64 offset, guint size)
 {
     I8042 *self = device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     guint8 byte = self->output;
     self->output_full = FALSE;
     update_line(self); /* an edge for each byte */
@@ -269,7 +269,7 @@ static guint64 on_data_read(gpointer device, guint64 offset, guint size)
 static guint64 on_status_read(gpointer device, guint64 offset, guint size)
 {
     I8042 *self = device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     return (self->output_full ? STATUS_OUTPUT_FULL : 0) | (mode(self) & MODE_SYSTEM ? STATUS_SYSTEM : 0) |
            (self->last_was_command ? STATUS_COMMAND : 0) | STATUS_UNLOCKED;
 }
@@ -280,7 +280,7 @@ static const IoBusOps COMMAND_OPS = {on_status_read, on_command_write};
 static void kbc_reset(Device *device)
 {
     I8042 *self = (I8042 *)device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     memset(self->ram, 0, sizeof(self->ram));
     self->ram[0] = MODE_DEFAULT;
     self->pending = self->last_said = 0;
@@ -357,7 +357,7 @@ gboolean i8042_put_key(Device *device, int key, gboolean down)
     I8042 *self = (I8042 *)device;
     g_return_val_if_fail(key >= 0 && (guint)key < I8042_KEY_COUNT, FALSE);
     const I8042Key *codes = &I8042_KEYS[key];
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     if (!self->scanning) {
         return TRUE; /* it is switched off: nobody hears it */
     }

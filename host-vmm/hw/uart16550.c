@@ -128,7 +128,7 @@ static guint8 modem_status(const Uart *uart)
 static guint64 uart_read(gpointer device, guint64 offset, guint size)
 {
     Uart *uart = device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
     guint8 value = 0;
     if ((uart->lcr & LCR_DLAB) && offset <= REG_IER) {
         return uart->divisor[offset];
@@ -181,7 +181,7 @@ static void uart_write(gpointer device, guint64 offset, guint size, guint64 wide
 {
     Uart *uart = device;
     guint8 value = (guint8)wide;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
     if ((uart->lcr & LCR_DLAB) && offset <= REG_IER) {
         uart->divisor[offset] = value;
         return;
@@ -226,7 +226,7 @@ static const IoBusOps UART_OPS = {uart_read, uart_write};
 static gsize can_receive(gpointer data)
 {
     Uart *uart = data;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
     guint size = uart->fcr & FCR_ENABLE ? FIFO_SIZE : 1;
     uart->input_waits = uart->fifo_count >= size;
     return uart->input_waits ? 0 : size - uart->fifo_count;
@@ -235,7 +235,7 @@ static gsize can_receive(gpointer data)
 static void receive(gpointer data, const guint8 *bytes, gsize length)
 {
     Uart *uart = data;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
     for (gsize i = 0; i < length; i++) {
         receive_byte(uart, bytes[i]);
     }
@@ -245,7 +245,7 @@ static void receive(gpointer data, const guint8 *bytes, gsize length)
 static void can_write(gpointer data)
 {
     Uart *uart = data;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
     if (uart->holding && chardev_write(uart->chardev, &uart->held, 1) == 1) {
         uart->holding = FALSE;
         uart->empty_pending = TRUE;
@@ -270,7 +270,7 @@ static const ChardevFront UART_FRONT = {
 static void uart_reset(Device *device)
 {
     Uart *uart = (Uart *)device;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&uart->lock);
     uart->ier = uart->lcr = uart->scratch = uart->fcr = 0;
     uart->mcr = MCR_OUT2;
     uart->divisor[0] = 0x0c; /* 9600 baud */

@@ -70,7 +70,7 @@ static void set_line(VmOps *ops, guint gsi, gboolean level)
 static int msi_add(VmOps *ops, guint64 address, guint32 data, GError **error)
 {
     Interrupts *self = from_ops(ops);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     for (guint gsi = FIRST_MSI_GSI; gsi < MAX_GSIS; gsi++) {
         if (self->used[gsi]) {
             continue;
@@ -92,7 +92,7 @@ static int msi_add(VmOps *ops, guint64 address, guint32 data, GError **error)
 static gboolean msi_update(VmOps *ops, guint gsi, guint64 address, guint32 data, GError **error)
 {
     Interrupts *self = from_ops(ops);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     int index = find_msi(self, gsi);
     g_return_val_if_fail(index >= 0, FALSE);
     struct kvm_irq_routing_entry *entry = &g_array_index(self->routes, struct kvm_irq_routing_entry, index);
@@ -107,7 +107,7 @@ static gboolean msi_update(VmOps *ops, guint gsi, guint64 address, guint32 data,
 static void msi_remove(VmOps *ops, guint gsi)
 {
     Interrupts *self = from_ops(ops);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->lock);
     int index = find_msi(self, gsi);
     g_return_if_fail(index >= 0);
     g_array_remove_index_fast(self->routes, (guint)index);

@@ -73,7 +73,7 @@ static gpointer run_guest(gpointer data)
     for (;;) {
         gboolean ran = ioctl(probe->vcpu_fd, KVM_RUN, NULL) == 0;
         int saved = errno;
-        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&probe->lock);
+        G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&probe->lock);
         if (!ran && saved == EAGAIN) {
             continue;
         }
@@ -157,7 +157,7 @@ static void fill_memory(Probe *probe)
 static void wait_for_guest(Probe *probe)
 {
     gint64 deadline = g_get_monotonic_time() + DEADLINE_NS / 1000;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&probe->lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&probe->lock);
     while (!probe->done && g_cond_wait_until(&probe->change, &probe->lock, deadline)) {
     }
     if (!probe->done && probe->started) {

@@ -150,7 +150,7 @@ START_TEST (without_pci) {
     add_disk("/sys/devices/css0/0.0.0004/0.0.0a00/virtio3/block/vdd", "254:48", "1\n");
     expect(254, 48, "vdd: virtio -1:-1:-1.-1 0/0/0 /dev/vdd");
     JsonArray *disks = json_array_new();
-    g_autofree char *name = disks_of_device(fake_root, 254, 48, disks);
+    G_GNUC_UNUSED g_autofree char *name = disks_of_device(fake_root, 254, 48, disks);
     g_autofree char *text = array_text(disks);
     ck_assert_ptr_nonnull(
         strstr(text, "\"ccw-address\": {\"cssid\": 0, \"ssid\": 0, \"subchno\": 4, \"devno\": 2560}"));
