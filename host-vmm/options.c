@@ -73,7 +73,6 @@ static MachineConfig *config_new(void)
     MachineConfig *config = g_new0(MachineConfig, 1);
 
     config->cpu = cpu_model_new_host();
-    config->confine.off = TRUE;
     config->memory_merge = TRUE;
     config->vcpus = config->sockets = config->cores = config->threads = 1;
     config->kernel_unpack = TRUE;
@@ -644,7 +643,7 @@ static const Row rows[] = {
      "chardev"},
     {"qmp", "DEV", take_qmp, "a QMP monitor on a character device made as by -serial"},
     {"sandbox", "on|off[,open=allow|deny][,spawn=allow|deny]", take_sandbox,
-     "what a guest that has taken over a thread can ask of the kernel (off); help lists it"},
+     "what a guest that has taken over a thread can ask of the kernel (on); help lists it"},
     {"run-with", "user=NAME|UID:GID", take_run_with, "the user to be when all is open"},
     {"runas", "NAME|UID:GID", take_run_as, "the same"},
     {"pidfile", "FILE", take_text, "write the process id there, and keep it locked", OFFSET(pidfile)},
