@@ -411,9 +411,26 @@ static void confine_if_iothread(Object *object, gpointer data)
     }
 }
 
+static void give_up_bounds(gpointer data)
+{
+    confine_give_up_bounds(data);
+}
+
+static void give_up_bounds_if_iothread(Object *object, gpointer data)
+{
+    Machine *machine = data;
+    IoContext *context = iothread_from_object(object);
+    if (context) {
+        io_context_call(context, give_up_bounds, machine->confine);
+    }
+}
+
 /* All that needs rights is open. */
 static gboolean give_up_rights(Machine *machine, GError **error)
 {
+    /* Workers that have had something to do already have no list. */
+    g_thread_pool_stop_unused_threads();
+    object_set_foreach(machine->env.objects, give_up_bounds_if_iothread, machine);
     if (!confine_give_up_rights(machine->confine, error)) {
         return FALSE;
     }

@@ -19,7 +19,7 @@ struct Confine {
 static void prepare_libraries(void)
 {
     tzset();
-    G_GNUC_UNUSED g_autofree char *text = g_locale_to_utf8("-", -1, NULL, NULL, NULL);
+    g_free(g_locale_to_utf8("-", -1, NULL, NULL, NULL));
     mallopt(M_ARENA_MAX, MOST_ARENAS);
 }
 
@@ -64,12 +64,17 @@ void confine_free(Confine *confine)
     g_free(confine);
 }
 
+void confine_give_up_bounds(const Confine *confine)
+{
+    if (!confine->config->off) {
+        privileges_drop_bounds();
+    }
+}
+
 gboolean confine_give_up_rights(const Confine *confine, GError **error)
 {
     const ConfineConfig *config = confine->config;
-    if (!config->off) {
-        privileges_drop_bounds();
-    }
+    confine_give_up_bounds(confine);
     return (!config->user || privileges_set_user(config->user, error)) &&
            (config->off || privileges_drop_capabilities(error));
 }

@@ -24,7 +24,11 @@ Confine *confine_new(const ConfineConfig *config, GError **error);
 void confine_free(Confine *confine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Confine, confine_free)
 
-/* The user, for all threads; capabilities, for this one. Threads that are there must not be filtered yet. */
+/* What an exec could give the calling thread; each thread that there is does it before the user changes, as
+ * it needs a right. */
+void confine_give_up_bounds(const Confine *confine);
+/* The user, for all threads; bounds and capabilities, for this one. Threads that are there must not be
+ * filtered yet. */
 gboolean confine_give_up_rights(const Confine *confine, GError **error);
 /* For the calling thread: no capability, and the filter of its kind. The process ends if that fails. NULL:
  * nothing. */

@@ -7,11 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,8 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+
+#define X32_BIT 0x40000000u
 
 struct Filter {
     ConfineKind kind;
@@ -82,13 +86,16 @@ static int allow_with_rule(scmp_filter_ctx context, const SyscallRow *row, const
     case RULE_OWN_PROCESS:
         compare = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
         break;
-    case RULE_THREAD_NAME:
-        compare = SCMP_A0(SCMP_CMP_EQ, PR_GET_NAME); /* on_violation()'s */
-        result = allow(context, SCMP_ACT_ALLOW, name, 1, &compare);
-        if (result) {
-            return result;
+    case RULE_NAMES: {
+        static const int options[] = {PR_SET_NAME, PR_GET_NAME /* on_violation()'s */, PR_SET_VMA};
+        for (guint i = 0; i < G_N_ELEMENTS(options) && result == 0; i++) {
+            compare = SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, (scmp_datum_t)options[i]);
+            result = allow(context, SCMP_ACT_ALLOW, name, 1, &compare);
         }
-        compare = SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME);
+        return result;
+    }
+    case RULE_ITSELF:
+        compare = SCMP_A0(SCMP_CMP_EQ, 0);
         break;
     case RULE_DESCRIPTOR:
         compare = SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH);
@@ -126,6 +133,17 @@ static int add_rows(scmp_filter_ctx context, ConfineKind kind, const FilterOptio
     return result ? result : allow(context, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0, NULL);
 }
 
+/* Before libseccomp's program, which knows no ranges of numbers: calls that are newer than the table. Other
+ * ABIs' numbers (x32's have bit 30) are left to it. */
+static const struct sock_filter PREFIX[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 4),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, SYSCALLS_UNKNOWN, 0, 2),
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+};
+
 /* libseccomp writes programs to descriptors only. */
 static int export_code(scmp_filter_ctx context, Filter *filter)
 {
@@ -136,9 +154,10 @@ static int export_code(scmp_filter_ctx context, Filter *filter)
     int result = seccomp_export_bpf(context, fd);
     off_t size = result ? 0 : lseek(fd, 0, SEEK_END);
     if (size > 0) {
-        filter->count = (gsize)size / sizeof(struct sock_filter);
-        filter->code = g_malloc((gsize)size);
-        result = pread(fd, filter->code, (gsize)size, 0) == size ? 0 : -EIO;
+        filter->count = G_N_ELEMENTS(PREFIX) + (gsize)size / sizeof(struct sock_filter);
+        filter->code = g_malloc(sizeof(PREFIX) + (gsize)size);
+        memcpy(filter->code, PREFIX, sizeof(PREFIX));
+        result = pread(fd, filter->code + G_N_ELEMENTS(PREFIX), (gsize)size, 0) == size ? 0 : -EIO;
     }
     close(fd);
     return result;
@@ -151,6 +170,8 @@ Filter *filter_new(ConfineKind kind, const FilterOptions *options, GError **erro
     filter->kind = kind;
     int result = context ? seccomp_syscall_priority(context, SCMP_SYS(ioctl), 255) : -ENOMEM;
     result = result ? result : seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    /* By default only the thread would end, and nobody would be told. */
+    result = result ? result : seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP);
     result = result ? result : add_rows(context, kind, options);
     result = result ? result : export_code(context, filter);
     seccomp_release(context);

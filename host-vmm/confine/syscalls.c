@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host-vmm/confine/syscalls.h"
 
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
@@ -83,9 +84,21 @@ static const unsigned long device_requests[] = {
     FIONBIO,
     0,
 };
+static const unsigned long descriptor_requests[] = {
+    F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,     F_GETFL,     F_SETFL,     F_GETLK,
+    F_SETLK,         F_OFD_GETLK, F_OFD_SETLK, F_ADD_SEALS, F_GET_SEALS, 0,
+};
 static const unsigned long disk_requests[] = {BLKSSZGET, BLKGETSIZE64, BLKDISCARD, BLKZEROOUT, 0};
-static const unsigned long setup_requests[] = {TUNSETIFF, TCGETS,     TCSETS,     TCSETSW, TCSETSF,
-                                               TIOCGPTN,  TIOCSPTLCK, TIOCGWINSZ, 0};
+/* <asm/termbits.h> has them, and cannot be had beside <termios.h>: struct termios2 has 44 bytes. */
+#define TERMIOS2_SIZE 44u
+#define TERMIOS2_GET  _IOC(_IOC_READ, 'T', 0x2a, TERMIOS2_SIZE)
+#define TERMIOS2_SET  _IOC(_IOC_WRITE, 'T', 0x2b, TERMIOS2_SIZE)
+#define TERMIOS2_SETW _IOC(_IOC_WRITE, 'T', 0x2c, TERMIOS2_SIZE)
+#define TERMIOS2_SETF _IOC(_IOC_WRITE, 'T', 0x2d, TERMIOS2_SIZE)
+static const unsigned long setup_requests[] = {
+    TUNSETIFF,     TCGETS,   TCSETS,     TCSETSW,    TCSETSF, TERMIOS2_GET, TERMIOS2_SET, TERMIOS2_SETW,
+    TERMIOS2_SETF, TIOCGPTN, TIOCSPTLCK, TIOCGWINSZ, 0,
+};
 
 const SyscallRow SYSCALL_ROWS[] = {
     {ALL, UNLESS_NOTHING, RULE_REQUESTS, "ioctl",
@@ -101,11 +114,15 @@ const SyscallRow SYSCALL_ROWS[] = {
      "KVM's others, but those that make a VM or its interrupt chips: vCPU state, MSRs, statistics",
      kvm_machine_requests, "reset, vCPUs that are plugged, query-stats"},
     {MAIN, UNLESS_NOTHING, RULE_REQUESTS, "ioctl",
-     "TUNSETIFF, TCGETS, TCSETS*, TIOCGPTN, TIOCSPTLCK, TIOCGWINSZ", setup_requests,
-     "netdev_add, pseudoterminals, the terminal as it was before"},
+     "TUNSETIFF, TCGETS*, TCSETS*, TIOCGPTN, TIOCSPTLCK, TIOCGWINSZ", setup_requests,
+     "netdev_add, pseudoterminals, the terminal as it was before (newer C libraries: by struct termios2)"},
     {ALL, UNLESS_NOTHING, RULE_NONE,
-     "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close fstat fcntl", NULL,
-     NULL, "descriptors that are open"},
+     "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close fstat", NULL, NULL,
+     "descriptors that are open"},
+    {ALL, UNLESS_NOTHING, RULE_REQUESTS, "fcntl",
+     "F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_OFD_GETLK, F_OFD_SETLK, "
+     "F_ADD_SEALS, F_GET_SEALS",
+     descriptor_requests, "the same; not F_SETOWN, which could send signals to others"},
     {ALL, UNLESS_NOTHING, RULE_DESCRIPTOR, "newfstatat", NULL, NULL, "what fstat() is in newer C libraries"},
     {ALL, UNLESS_NOTHING, RULE_NONE,
      "recvfrom recvmsg recvmmsg sendto sendmsg sendmmsg shutdown getsockopt setsockopt getsockname "
@@ -121,18 +138,19 @@ const SyscallRow SYSCALL_ROWS[] = {
      "the C library's memory; RAM that the balloon gives back"},
     {ALL, UNLESS_NOTHING, RULE_NO_EXEC, "mmap mprotect", NULL, NULL, "the same, never to be executed"},
     {ALL, UNLESS_NOTHING, RULE_NEW_THREAD, "clone", NULL, NULL,
-     "worker threads, which have their maker's list; a new vCPU's. (clone3 is told not to exist: its flags "
-     "cannot be "
-     "looked at.)"},
+     "worker threads, which have their maker's list; a new vCPU's"},
     {ALL, UNLESS_NOTHING, RULE_NONE,
      "set_robust_list rseq sched_getaffinity sched_getattr sched_setattr set_tid_address exit exit_group",
      NULL, NULL, "threads begin and end"},
     {ALL, UNLESS_NOTHING, RULE_NONE, "seccomp capset", NULL, NULL,
      "a new thread has its maker's list and takes its own as well; neither gives anything"},
-    {ALL, UNLESS_NOTHING, RULE_THREAD_NAME, "prctl", NULL, NULL, "threads have names"},
+    {ALL, UNLESS_NOTHING, RULE_NAMES, "prctl", NULL, NULL,
+     "threads have names; so has their memory, if the C library is told to"},
     {ALL, UNLESS_NOTHING, RULE_NONE,
      "rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall getpid gettid", NULL, NULL,
      "signals: a vCPU is kicked by one"},
+    {ALL, UNLESS_NOTHING, RULE_NONE, "sysinfo getcpu", NULL, NULL,
+     "the C library: how much memory qsort() may take, which CPU this is"},
     {ALL, UNLESS_NOTHING, RULE_OWN_PROCESS, "tgkill", NULL, NULL, "a kick by another thread"},
     {ALL, UNLESS_NOTHING, RULE_NONE, "fallocate", NULL, NULL,
      "RAM in a memfd that the balloon gives back; holes in images"},
@@ -150,9 +168,9 @@ const SyscallRow SYSCALL_ROWS[] = {
     {MAIN, UNLESS_NOTHING, RULE_NONE,
      "pipe2 dup dup2 dup3 timerfd_create timerfd_settime timerfd_gettime signalfd4 epoll_create1 "
      "memfd_create mbind "
-     "wait4 waitid getuid geteuid getgid getegid getppid getpgrp uname sysinfo getrusage times getrlimit "
-     "prlimit64",
+     "wait4 waitid getuid geteuid getgid getegid getppid getpgrp uname getrusage times getrlimit",
      NULL, NULL, "the main loop; nothing of it reaches beyond the process"},
+    {MAIN, UNLESS_NOTHING, RULE_ITSELF, "prlimit64", NULL, NULL, "what getrlimit() is"},
     {MAIN, UNLESS_OPEN_DENIED, RULE_NONE, "openat openat2 open io_uring_setup io_uring_register", NULL, NULL,
      "QMP: images (blockdev-add), tap devices (netdev_add), backends"},
     {MAIN, UNLESS_SOCKETS_DENIED, RULE_NONE, "socket socketpair connect bind listen", NULL, NULL,
@@ -170,31 +188,40 @@ const char *confine_kind_name(ConfineKind kind)
     return kind_names[kind];
 }
 
-static const char *rule_text(const SyscallRow *row)
+const char *syscalls_rule_text(const SyscallRow *row)
 {
     static const char *const texts[] = {
-        [RULE_NO_EXEC] = "without PROT_EXEC",   [RULE_NEW_THREAD] = "a thread of this process",
-        [RULE_OWN_PROCESS] = "to this process", [RULE_THREAD_NAME] = "PR_SET_NAME, PR_GET_NAME",
-        [RULE_DESCRIPTOR] = "AT_EMPTY_PATH",    [RULE_NEW_PROCESS] = "a new process",
+        [RULE_NO_EXEC] = "without PROT_EXEC",
+        [RULE_NEW_THREAD] = "a thread of this process",
+        [RULE_OWN_PROCESS] = "to this process",
+        [RULE_NAMES] = "PR_SET_NAME, PR_GET_NAME, PR_SET_VMA",
+        [RULE_ITSELF] = "its own",
+        [RULE_DESCRIPTOR] = "AT_EMPTY_PATH",
+        [RULE_NEW_PROCESS] = "a new process",
     };
     return row->rule == RULE_REQUESTS ? row->requests : row->rule == RULE_NONE ? NULL : texts[row->rule];
 }
 
-void syscalls_print_help(void)
+const char *syscalls_unless_text(const SyscallRow *row)
 {
-    static const char *const unless[] = {
+    static const char *const texts[] = {
         [UNLESS_NOTHING] = "",
         [UNLESS_OPEN_DENIED] = " [not with open=deny]",
         [UNLESS_SOCKETS_DENIED] = " [not with open=deny, unless the command line needs it]",
         [UNLESS_SPAWN_DENIED] = " [only if the command line has a tap with scripts]",
     };
+    return texts[row->unless];
+}
+
+void syscalls_print_help(void)
+{
     for (guint kind = 0; kind < CONFINE_KINDS; kind++) {
         g_print("%s:\n", kind_names[kind]);
         for (const SyscallRow *row = SYSCALL_ROWS; row->calls; row++) {
             if (row->kinds & 1u << kind) {
-                const char *rule = rule_text(row);
+                const char *rule = syscalls_rule_text(row);
                 g_print("  %s%s%s%s: %s%s\n", row->calls, rule ? " (" : "", rule ? rule : "", rule ? ")" : "",
-                        row->reason, unless[row->unless]);
+                        row->reason, syscalls_unless_text(row));
             }
         }
     }

@@ -19,12 +19,13 @@ const char *confine_kind_name(ConfineKind kind); /* "main", "vcpu", "io" */
 /* What is asked of a call's arguments. */
 typedef enum {
     RULE_NONE,
-    RULE_REQUESTS,    /* ioctl: one of `requests` */
+    RULE_REQUESTS,    /* ioctl, fcntl: one of `requests` */
     RULE_NO_EXEC,     /* mmap, mprotect: without PROT_EXEC */
     RULE_NEW_THREAD,  /* clone: a thread of this process, no other process */
     RULE_NEW_PROCESS, /* clone: anything; without it, as if the row were not there */
     RULE_OWN_PROCESS, /* tgkill: to this process */
-    RULE_THREAD_NAME, /* prctl: PR_SET_NAME, PR_GET_NAME */
+    RULE_NAMES,       /* prctl: PR_SET_NAME, PR_GET_NAME, PR_SET_VMA (a mapping's) */
+    RULE_ITSELF,      /* prlimit64: of this process, by the number 0 */
     RULE_DESCRIPTOR,  /* newfstatat: of a descriptor (AT_EMPTY_PATH) */
 } SyscallRule;
 
@@ -42,5 +43,12 @@ typedef struct SyscallRow {
 } SyscallRow;
 extern const SyscallRow SYSCALL_ROWS[]; /* ends with calls NULL */
 
+/* From here on calls are newer than this table (Linux 6.5 and later): they are told not to exist, as on the
+ * kernels of before, so that a C library that tries one takes what it took before. */
+#define SYSCALLS_UNKNOWN 451
+
+/* What is asked of the row's arguments, or NULL; what takes it away, or "". */
+const char *syscalls_rule_text(const SyscallRow *row);
+const char *syscalls_unless_text(const SyscallRow *row);
 /* Prints the table. */
 void syscalls_print_help(void);

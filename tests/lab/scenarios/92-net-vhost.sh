@@ -8,11 +8,11 @@ modprobe -q -a tun vhost_net || :
 [ -c /dev/net/tun ] || skip "there is no /dev/net/tun here"
 [ -c /dev/vhost-net ] || skip "there is no /dev/vhost-net here"
 [ "$(id -u)" = 0 ] || skip "only root may make tap interfaces"
-booted a -netdev tap,id=n0,ifname=lab0,vhost=on -device virtio-net-pci,netdev=n0,id=net0,mac=52:54:00:00:00:01 \
-    -netdev tap,id=n1,ifname=lab1,vhost=on -device virtio-net-pci,netdev=n1,id=net1,mac=52:54:00:00:00:02,vectors=0
+booted a -netdev tap,id=n0,ifname=vlab0,vhost=on -device virtio-net-pci,netdev=n0,id=net0,mac=52:54:00:00:00:01 \
+    -netdev tap,id=n1,ifname=vlab1,vhost=on -device virtio-net-pci,netdev=n1,id=net1,mac=52:54:00:00:00:02,vectors=0
 for n in 0 1; do
-    ip addr add "192.168.8$n.1/24" dev lab$n
-    ip link set lab$n up
+    ip addr add "192.168.8$n.1/24" dev vlab$n
+    ip link set vlab$n up
 done
 addresses() {
     guest_run a 'for n in 0 1; do ip addr add 192.168.8$n.2/24 dev eth$n; ip link set eth$n up; done' >&2
@@ -49,8 +49,8 @@ need "the guest reboots" wait_for 60 user_space_up a 2
 need "…its agent answers" agent_answers a
 addresses
 ok "…and the cards work again" guest_run a 'ping -c 1 -W 5 192.168.80.1 && ping -c 1 -W 5 192.168.81.1'
-tunctl -d lab0 >&2 || ip link delete lab0 >&2
-ok "a tap that vanishes is told" wait_for 20 grep -q "netdev 'n0': the tap interface 'lab0' is gone" "$LOGS/a.stderr"
+tunctl -d vlab0 >&2 || ip link delete vlab0 >&2
+ok "a tap that vanishes is told" wait_for 20 grep -q "netdev 'n0': the tap interface 'vlab0' is gone" "$LOGS/a.stderr"
 is "…and to the guest" "$(guest_run a 'cat /sys/class/net/eth0/carrier')" 0
 ok "the other card goes on" guest_run a 'ping -c 1 -W 5 192.168.81.1'
 is "nothing else was complained about" "$(grep -c . "$LOGS/a.stderr")" 1
