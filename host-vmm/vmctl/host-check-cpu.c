@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "host-vmm/vmctl/host-check.h"
+#include "host-vmm/vmctl/print.h"
 
 #define CPUID_VMX            (1u << 5)  /* leaf 1, ECX */
 #define CPUID_SVM            (1u << 2)  /* leaf 0x80000001, ECX */
@@ -101,6 +102,23 @@ static void explain_missing(Host *host, gboolean is_amd, gboolean is_guest)
             g_strdup(known ? "the CPU has neither VMX nor SVM" : "neither VMX nor SVM is to be seen"), NULL);
 }
 
+/* As much memory as guest-physical addresses can name: "address sizes : 48 bits physical, 48 bits virtual".
+ */
+static void check_addresses(Host *host, const char *cpuinfo)
+{
+    g_autofree char *sizes = cpuinfo_line(cpuinfo, "address sizes");
+    guint64 bits = g_ascii_strtoull(sizes, NULL, 10);
+
+    if (bits >= 32 && bits < 64 && g_str_has_suffix(sizes, "virtual")) {
+        g_autofree char *size = print_size(1ull << bits);
+
+        host_check_add(host, "guest-memory", HOST_CHECK_OK,
+                       g_strdup_printf("up to %s a guest (%u bits of addresses)", size, (guint)bits), NULL);
+    } else {
+        host_check_add(host, "guest-memory", HOST_CHECK_NOTE, g_strdup("its limit is not known"), NULL);
+    }
+}
+
 void host_check_cpu(Host *host)
 {
     g_autofree char *cpuinfo = host_read(host, "/proc/cpuinfo");
@@ -112,6 +130,7 @@ void host_check_cpu(Host *host)
 
     host_check_add(host, "cpu", *model != '\0' ? HOST_CHECK_OK : HOST_CHECK_NOTE,
                    g_strdup(*model != '\0' ? model : "not known"), NULL);
+    check_addresses(host, cpuinfo);
     if (!vmx && !svm) {
         explain_missing(host, is_amd, has_flag(flags, "hypervisor"));
         return;

@@ -194,13 +194,15 @@ void host_check_devices(Host *host)
 
 static void check_cgroups(Host *host)
 {
-    static const char *const needed[] = {"cpu", "cpuset", "memory", "io", "pids"};
+    /* Version 2 has no controllers for accounts and devices: each group has the first, programs do the other.
+     */
+    static const char *const needed[] = {"cpu", "cpuset", "memory", "io", "pids", "cpuacct", "devices"};
     g_autofree char *unified = host_read(host, "/sys/fs/cgroup/cgroup.controllers");
     g_autofree char *old = host_read(host, "/proc/cgroups");
     g_autoptr(GString) missing = g_string_new(NULL);
     g_auto(GStrv) words = g_strsplit(unified != NULL ? unified : "", " ", -1);
 
-    for (guint i = 0; i < G_N_ELEMENTS(needed); i++) {
+    for (guint i = 0; i < G_N_ELEMENTS(needed) - (unified != NULL ? 2 : 0); i++) {
         const char *name = unified == NULL && strcmp(needed[i], "io") == 0 ? "blkio" : needed[i];
         g_autofree char *pattern = g_strdup_printf("^%s\\t[0-9]+\\t[0-9]+\\t1$", name);
 
