@@ -194,11 +194,15 @@ void filter_free(Filter *filter)
 
 /* ---- using ---- */
 
+/* Whose signal it was before: a terminal's, which is to be as it was. There is no way to hand a handler a
+ * pointer. */
+static struct sigaction signal_before;
+
 /* The thread has made a call that it must not: says which, and lets the signal end the process. */
 static void on_violation(int number, siginfo_t *info, void *ucontext)
 {
     char thread[16] = "?", text[200];
-    signal(number, SIG_DFL);
+    sigaction(number, &signal_before, NULL);
     prctl(PR_GET_NAME, thread);
     /* It allocates; a lock of the allocator's is not held at a call that is no allocator's. */
     char *name = seccomp_syscall_resolve_num_arch(info->si_arch, info->si_syscall);
@@ -211,8 +215,11 @@ static void on_violation(int number, siginfo_t *info, void *ucontext)
 
 void filter_init_signal(void)
 {
-    struct sigaction action = {.sa_sigaction = on_violation, .sa_flags = SA_SIGINFO | SA_NODEFER};
-    sigaction(SIGSYS, &action, NULL);
+    struct sigaction action = {.sa_sigaction = on_violation, .sa_flags = SA_SIGINFO | SA_NODEFER}, before;
+    sigaction(SIGSYS, &action, &before);
+    if (before.sa_sigaction != on_violation) {
+        signal_before = before;
+    }
 }
 
 gboolean filter_load(const Filter *filter, GError **error)

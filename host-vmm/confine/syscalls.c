@@ -95,10 +95,10 @@ static const unsigned long disk_requests[] = {BLKSSZGET, BLKGETSIZE64, BLKDISCAR
 #define TERMIOS2_SET  _IOC(_IOC_WRITE, 'T', 0x2b, TERMIOS2_SIZE)
 #define TERMIOS2_SETW _IOC(_IOC_WRITE, 'T', 0x2c, TERMIOS2_SIZE)
 #define TERMIOS2_SETF _IOC(_IOC_WRITE, 'T', 0x2d, TERMIOS2_SIZE)
-static const unsigned long setup_requests[] = {
-    TUNSETIFF,     TCGETS,   TCSETS,     TCSETSW,    TCSETSF, TERMIOS2_GET, TERMIOS2_SET, TERMIOS2_SETW,
-    TERMIOS2_SETF, TIOCGPTN, TIOCSPTLCK, TIOCGWINSZ, 0,
+static const unsigned long terminal_requests[] = {
+    TCGETS, TCSETS, TCSETSW, TCSETSF, TERMIOS2_GET, TERMIOS2_SET, TERMIOS2_SETW, TERMIOS2_SETF, 0,
 };
+static const unsigned long setup_requests[] = {TUNSETIFF, TIOCGPTN, TIOCSPTLCK, TIOCGWINSZ, 0};
 
 const SyscallRow SYSCALL_ROWS[] = {
     {ALL, UNLESS_NOTHING, RULE_REQUESTS, "ioctl",
@@ -113,9 +113,11 @@ const SyscallRow SYSCALL_ROWS[] = {
     {MAIN, UNLESS_NOTHING, RULE_REQUESTS, "ioctl",
      "KVM's others, but those that make a VM or its interrupt chips: vCPU state, MSRs, statistics",
      kvm_machine_requests, "reset, vCPUs that are plugged, query-stats"},
-    {MAIN, UNLESS_NOTHING, RULE_REQUESTS, "ioctl",
-     "TUNSETIFF, TCGETS*, TCSETS*, TIOCGPTN, TIOCSPTLCK, TIOCGWINSZ", setup_requests,
-     "netdev_add, pseudoterminals, the terminal as it was before (newer C libraries: by struct termios2)"},
+    {MAIN, UNLESS_NOTHING, RULE_REQUESTS, "ioctl", "TUNSETIFF, TIOCGPTN, TIOCSPTLCK, TIOCGWINSZ",
+     setup_requests, "netdev_add, pseudoterminals"},
+    {ALL, UNLESS_NOTHING, RULE_REQUESTS, "ioctl", "TCGETS*, TCSETS*", terminal_requests,
+     "the terminal as it was before, whichever thread it is that a signal stops (newer C libraries: by "
+     "struct termios2)"},
     {ALL, UNLESS_NOTHING, RULE_NONE,
      "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close fstat", NULL, NULL,
      "descriptors that are open"},

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -73,9 +74,22 @@ static gpointer play(gpointer data)
         gmtime_r(&now, &parts);
         localtime_r(&now, &parts);
         ck_assert_ptr_nonnull(g_strerror(ENOSPC));
+        struct termios modes; /* a signal's handler may have to put them back */
+        ck_assert(tcgetattr(STDERR_FILENO, &modes) < 0 && errno == ENOTTY);
+        ck_assert(tcsetattr(STDERR_FILENO, TCSANOW, &modes) < 0 && errno == ENOTTY);
         g_thread_join(g_thread_new("worker", be_worker, self));
     }
     return NULL;
+}
+
+#define TIDIED "tidied up\n"
+
+/* Who has set the signal before has his turn, as a terminal's modes have to be put back. */
+static void tidy(int number)
+{
+    if (write(STDERR_FILENO, TIDIED, strlen(TIDIED)) > 0) {
+        raise(number);
+    }
 }
 
 /* In a child: the thread plays. Returns the wait status; *said is what came on stderr. *error: the call's
@@ -90,6 +104,8 @@ static int run(ConfineKind kind, const Attempt *attempt, const FilterOptions *op
     if (child == 0) {
         dup2(err[1], STDERR_FILENO);
         close(err[0]);
+        struct sigaction action = {.sa_handler = tidy, .sa_flags = SA_RESETHAND | SA_NODEFER};
+        sigaction(SIGSYS, &action, NULL);
         ConfineConfig config = {.insist = TRUE, .filter = *options};
         g_autoptr(GError) problem = NULL;
         if (!log_open("test", NULL, LOG_NORMAL, &problem)) {
@@ -177,9 +193,10 @@ START_TEST (what_is_not_on_the_list_stops_the_process) {
     for (guint kind = 0; kind < G_N_ELEMENTS(kinds); kind++) {
         for (guint i = 0; i < G_N_ELEMENTS(attempts); i++) {
             g_autofree char *said = NULL;
-            g_autofree char *wanted = g_strdup_printf(
-                "test: the %s thread 'actor' called %s (%ld), which is not on its list: it is stopped\n",
-                confine_kind_name(kinds[kind]), attempts[i].call, attempts[i].number);
+            g_autofree char *wanted =
+                g_strdup_printf("test: the %s thread 'actor' called %s (%ld), which is not on its list: it "
+                                "is stopped\n" TIDIED,
+                                confine_kind_name(kinds[kind]), attempts[i].call, attempts[i].number);
             int error, status = run(kinds[kind], &attempts[i], &ALL_ALLOWED, &said, &error);
             ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "%s %s: status 0x%x, errno %d",
                           confine_kind_name(kinds[kind]), attempts[i].call, (guint)status, error - 1);
