@@ -34,6 +34,7 @@ balloon_daemon_libballoond_a_SOURCES = \
 	balloon/daemon/ksm.c balloon/daemon/ksm.h balloon/daemon/ksm-private.h balloon/daemon/ksm-report.c \
 	balloon/daemon/law.c balloon/daemon/law.h \
 	balloon/daemon/law-ksm.c balloon/daemon/law-ksm.h \
+	balloon/daemon/law-vcpu.c balloon/daemon/law-vcpu.h \
 	balloon/daemon/loop.c balloon/daemon/loop.h \
 	balloon/daemon/observe.c balloon/daemon/observe.h \
 	balloon/daemon/processes.c balloon/daemon/processes.h \
@@ -41,7 +42,8 @@ balloon_daemon_libballoond_a_SOURCES = \
 	balloon/daemon/record.c balloon/daemon/record.h \
 	balloon/daemon/replay.c balloon/daemon/replay-laws.c \
 	balloon/daemon/report.c balloon/daemon/report.h \
-	balloon/daemon/settings.c balloon/daemon/settings.h
+	balloon/daemon/settings.c balloon/daemon/settings.h \
+	balloon/daemon/vcpus.c balloon/daemon/vcpus.h
 BALLOOND_LIBS = balloon/daemon/libballoond.a balloon/sim/libsim.a balloon/libpolicy.a $(DOMAIN_LIBS)
 balloon_daemon_balloond_SOURCES = balloon/daemon/balloond.c
 balloon_daemon_balloond_LDADD = $(BALLOOND_LIBS)

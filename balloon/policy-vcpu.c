@@ -14,7 +14,7 @@ void policy_vcpu_config_init(PolicyVcpuConfig *config)
 {
     *config = (PolicyVcpuConfig){.up_permille = 850,
                                  .down_permille = 550,
-                                 .up_ms = 10000,
+                                 .up_ms = 8000,
                                  .down_ms = 300000,
                                  .wait_permille = 50,
                                  .crowd_permille = 150,

@@ -352,6 +352,11 @@ static gboolean act(gpointer data, const DomainJob *job, GError **error)
         status =
             virDomainSetVcpusFlags(handle, (unsigned int)MIN(job->value, MAX_VCPUS), VIR_DOMAIN_AFFECT_LIVE);
         break;
+    case DOMAIN_ACTION_ONLINE_VCPUS:
+        virDomainAgentSetResponseTimeout(handle, AGENT_SECONDS, 0);
+        status =
+            virDomainSetVcpusFlags(handle, (unsigned int)MIN(job->value, MAX_VCPUS), VIR_DOMAIN_VCPU_GUEST);
+        break;
     case DOMAIN_ACTION_SET_BALLOON:
         status = virDomainSetMemoryFlags(handle, (unsigned long)job->value, VIR_DOMAIN_AFFECT_LIVE);
         break;

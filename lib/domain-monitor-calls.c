@@ -256,6 +256,10 @@ void monitor_guest_act(MonitorGuest *guest, DomainAction action, guint64 value, 
     ActCall *call;
     JsonObject *arguments;
 
+    if (action == DOMAIN_ACTION_ONLINE_VCPUS) {
+        monitor_guest_online_vcpus(guest, (guint)MIN(value, G_MAXINT), timeout_ms, task);
+        return;
+    }
     if (qmp == NULL) {
         pending_return_new_error(task, DOMAIN_SOURCE_ERROR, DOMAIN_SOURCE_ERROR_UNREACHABLE,
                                  "%s does not run", domain != NULL ? domain->name : "it");
@@ -282,6 +286,8 @@ void monitor_guest_act(MonitorGuest *guest, DomainAction action, guint64 value, 
         call->outstanding++;
         qmp_client_call_async(qmp, "query-hotpluggable-cpus", NULL, timeout_ms, NULL, on_places, call);
         break;
+    case DOMAIN_ACTION_ONLINE_VCPUS:
+        break; /* has gone another way */
     case DOMAIN_ACTION_SET_BALLOON:
         arguments = json_object_new();
         json_object_set_int_member(arguments, "value", (gint64)MIN(value, G_MAXINT64 / 1024) * 1024);

@@ -38,7 +38,7 @@ struct MonitorGuest {
     GHashTable *commands; /* names that query-commands told */
     char *display_name, *uuid, *balloon;
     guint64 memory; /* KiB */
-    guint possible;
+    guint possible, fixed;
     /* */
     gboolean silent;
     Domain *last;
@@ -194,6 +194,7 @@ static void take_memory(MonitorGuest *guest, JsonNode *value)
 static void take_possible(MonitorGuest *guest, JsonNode *value)
 {
     guest->possible = domain_qmp_count_possible(value);
+    guest->fixed = domain_qmp_count_fixed(value);
 }
 
 static void take_peripherals(MonitorGuest *guest, JsonNode *value)
@@ -211,7 +212,7 @@ static void forget(MonitorGuest *guest)
     g_hash_table_remove_all(guest->commands);
     g_ptr_array_set_size(guest->taps, 0);
     guest->taps_at = 0;
-    guest->memory = guest->possible = 0;
+    guest->memory = guest->possible = guest->fixed = 0;
     guest->pid = 0;
 }
 
@@ -433,6 +434,7 @@ static void finish(MonitorGuest *guest)
             domain->parts |= DOMAIN_HAS_MEMORY;
         }
         domain->vcpus_max = MAX(guest->possible, domain->vcpus);
+        domain->vcpus_min = guest->fixed;
         read_process(guest, domain);
         g_clear_pointer(&guest->last, domain_unref);
         guest->last = g_steal_pointer(&guest->building);

@@ -37,6 +37,9 @@ const char *monitor_guest_agent_path(const MonitorGuest *guest);
 /* The QOM path of its balloon, borrowed; NULL: it has none that is known. */
 const char *monitor_guest_balloon(const MonitorGuest *guest);
 
+/* In domain-monitor-vcpus.c: has the guest's agent put so many of its vCPUs online. task: taken; returns a
+ * boolean. */
+void monitor_guest_online_vcpus(MonitorGuest *guest, guint count, guint timeout_ms, Pending *task);
 /* In domain-monitor-calls.c. task: taken; returns a DomainDetail, or a boolean. */
 void monitor_guest_detail(MonitorGuest *guest, guint timeout_ms, Pending *task);
 void monitor_guest_act(MonitorGuest *guest, DomainAction action, guint64 value, guint timeout_ms,

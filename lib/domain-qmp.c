@@ -246,6 +246,18 @@ guint domain_qmp_count_possible(JsonNode *value)
     return (guint)MIN(count, G_MAXINT);
 }
 
+guint domain_qmp_count_fixed(JsonNode *value)
+{
+    guint count = 0;
+
+    for (guint i = 0; i < domain_qmp_length(value); i++) {
+        const char *path = domain_qmp_string(domain_qmp_element(value, i), "qom-path");
+
+        count += path != NULL && !g_str_has_prefix(path, "/machine/peripheral/");
+    }
+    return count;
+}
+
 char *domain_qmp_find_device(JsonNode *list, const char *type)
 {
     g_autofree char *child = g_strdup_printf("child<%s>", type);

@@ -26,6 +26,8 @@ void domain_qmp_take_limits(DomainDetail *detail, JsonNode *value);
 
 /* How many vCPUs query-hotpluggable-cpus tells that there may be. */
 guint domain_qmp_count_possible(JsonNode *value);
+/* How many of them are there to stay: not plugged by a client. */
+guint domain_qmp_count_fixed(JsonNode *value);
 /* The path of the first child of that type in the answer to qom-list /machine/peripheral; owned, NULL if
  * there is none. */
 char *domain_qmp_find_device(JsonNode *list, const char *type);

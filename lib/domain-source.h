@@ -84,7 +84,8 @@ typedef enum {
     DOMAIN_ACTION_PAUSE,
     DOMAIN_ACTION_RESUME,
     DOMAIN_ACTION_SHUTDOWN,         /* the power button */
-    DOMAIN_ACTION_SET_VCPUS,        /* value: how many */
+    DOMAIN_ACTION_SET_VCPUS,        /* value: how many. The guest may take its time to give one back */
+    DOMAIN_ACTION_ONLINE_VCPUS,     /* value: how many the guest is to use, asked of its agent */
     DOMAIN_ACTION_SET_BALLOON,      /* value: KiB */
     DOMAIN_ACTION_SET_STATS_PERIOD, /* value: s between the statistics that its balloon driver tells */
 } DomainAction;

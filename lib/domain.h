@@ -90,6 +90,7 @@ typedef struct Domain {
     guint parts;      /* DomainParts */
     gint64 when;      /* when the counters were read, monotonic time in us */
     guint vcpus, vcpus_max;
+    guint vcpus_min; /* those that cannot be taken out; 0: not told */
     guint64 cpu_time, cpu_user, cpu_system; /* of the whole guest, monitor included */
     DomainMemory memory;
     guint n_vcpus, n_blocks, n_nics;

@@ -22,7 +22,7 @@ noinst_LIBRARIES += lib/libdomain.a
 lib_libdomain_a_SOURCES = \
 	lib/domain.c lib/domain.h \
 	lib/domain-fields.c lib/domain-fields.h \
-	lib/domain-monitor.c lib/domain-monitor-calls.c \
+	lib/domain-monitor.c lib/domain-monitor-calls.c lib/domain-monitor-vcpus.c \
 	lib/domain-monitor-guest.c lib/domain-monitor-guest.h \
 	lib/domain-proc.c lib/domain-proc.h \
 	lib/domain-qmp.c lib/domain-qmp.h \

@@ -198,6 +198,8 @@ static void print_explanation(JsonObject *guest)
     print_members("What follows from that:", json_object_get_object_member(guest, "derived"));
     if (json_object_has_member(guest, "ksm"))
         print_members("Of KSM (MiB):", json_object_get_object_member(guest, "ksm"));
+    if (json_object_has_member(guest, "vcpu"))
+        print_members("Of its vCPUs (ms; permille of a CPU):", json_object_get_object_member(guest, "vcpu"));
     print_members("The host:", json_object_get_object_member(guest, "host"));
 }
 

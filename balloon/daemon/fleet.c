@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "balloon/daemon/law-ksm.h"
+#include "balloon/daemon/law-vcpu.h"
 
 #define FIRST_ROOM 16
 
-const LawClass *const FLEET_CLASSES[FLEET_LAWS] = {[FLEET_KSM] = &LAW_KSM};
+const LawClass *const FLEET_CLASSES[FLEET_LAWS] = {[FLEET_KSM] = &LAW_KSM, [FLEET_VCPU] = &LAW_VCPU};
 
 void fleet_clear(Fleet *fleet)
 {

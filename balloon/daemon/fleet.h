@@ -25,9 +25,10 @@ typedef struct FleetGuest {
     int id;           /* of this run of it: another one is another life */
     gint64 whole;     /* MiB that it could have */
     gboolean runs;
-    gboolean paused;    /* by a person */
-    gboolean unmanaged; /* by the configuration */
-    gboolean no_ksm;    /* likewise: what it has is not worth a scan */
+    gboolean paused;           /* by a person */
+    gboolean unmanaged;        /* by the configuration */
+    gboolean no_ksm;           /* likewise: what it has is not worth a scan */
+    gint32 vcpu_min, vcpu_max; /* by the configuration; 0: not said */
     char *class;
     gboolean has_period;         /* its driver was asked for statistics */
     PolicyReason reason;         /* of its last change */
@@ -37,7 +38,7 @@ typedef struct FleetGuest {
 } FleetGuest;
 
 /* The laws beside that of memory. */
-typedef enum { FLEET_KSM, FLEET_LAWS } FleetLaw;
+typedef enum { FLEET_KSM, FLEET_VCPU, FLEET_LAWS } FleetLaw;
 extern const LawClass *const FLEET_CLASSES[FLEET_LAWS];
 
 typedef struct Fleet {

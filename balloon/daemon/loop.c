@@ -91,6 +91,8 @@ static void apply_terms(const Loop *loop, guint place)
     guest->class = g_strdup(terms.class);
     guest->unmanaged = !terms.manage;
     guest->no_ksm = !terms.ksm;
+    guest->vcpu_min = terms.vcpu_min;
+    guest->vcpu_max = terms.vcpu_max;
     seen->max = terms.max;
     seen->min = terms.min;
     seen->shares = terms.shares;
@@ -166,6 +168,7 @@ static void take_domain(Loop *loop, Feed *feed, const Domain *domain)
     guest->source = feed;
     guest->seen_at = loop->now;
     take_memory(loop, (guint)place, domain);
+    vcpus_take(loop->vcpus, (guint)place, domain);
     if (guest->runs)
         ask_for_statistics(loop, guest);
 }
@@ -278,11 +281,13 @@ static void step(Loop *loop)
     }
     sort_out_missing(loop);
     ksm_look(loop->ksm, &loop->fleet);
+    vcpus_look(loop->vcpus, loop->now);
     fleet_plan(&loop->fleet, loop->now);
     if (loop->audit != NULL)
         audit_tick(loop->audit, &loop->fleet, loop->now);
     carry_out(loop);
     ksm_act(loop->ksm, &loop->fleet, loop->paused);
+    vcpus_act(loop->vcpus);
     loop->ticks++;
     if (loop->fake != NULL && fake_source_is_over(loop->fake) && loop->on_over != NULL)
         loop->on_over(loop->over_data);
@@ -325,7 +330,8 @@ static void tick(Loop *loop)
     for (guint i = 0; i < loop->feeds->len; i++) {
         Feed *feed = loop->feeds->pdata[i];
         feed->asked = TRUE;
-        domain_source_refresh_async(feed->source, 0, NULL, timeout, NULL, on_refreshed, feed);
+        domain_source_refresh_async(feed->source, vcpus_wants(loop->vcpus), NULL, timeout, NULL, on_refreshed,
+                                    feed);
     }
 }
 
@@ -350,6 +356,13 @@ static const KeepKind *const KINDS[] = {&KSM_SETTINGS, NULL};
 static void configure_laws(Loop *loop, const Settings *settings)
 {
     ksm_configure(loop->ksm, &loop->fleet, settings, loop->fake == NULL);
+    vcpus_configure(loop->vcpus, settings, loop->fake == NULL, loop->dry_run);
+}
+
+static DomainSource *source_of(const FleetGuest *guest)
+{
+    const Feed *feed = guest->source;
+    return feed != NULL ? feed->source : NULL;
 }
 
 static gboolean on_status(gpointer user_data)
@@ -382,6 +395,7 @@ Loop *loop_new(Settings *settings, const char *root, gboolean dry_run, void (*on
     loop->keep = keep_open(root, KINDS, dry_run);
     loop->processes = processes_new(root);
     loop->ksm = ksm_new(loop->host, loop->keep, dry_run);
+    loop->vcpus = vcpus_new(&loop->fleet, loop->host, source_of, &loop->acting);
     GPtrArray *feeds = open_feeds(loop, settings, error);
     if (feeds != NULL) {
         set_feeds(loop, feeds);
@@ -416,6 +430,7 @@ void loop_free(Loop *loop)
         continue;
     g_clear_pointer(&loop->audit, audit_close);
     g_clear_pointer(&loop->ksm, ksm_free);
+    g_clear_pointer(&loop->vcpus, vcpus_free);
     g_clear_pointer(&loop->processes, processes_free);
     g_clear_pointer(&loop->keep, keep_free);
     g_clear_pointer(&loop->host, host_free);

@@ -12,6 +12,7 @@
 #include "balloon/daemon/ksm.h"
 #include "balloon/daemon/processes.h"
 #include "balloon/daemon/settings.h"
+#include "balloon/daemon/vcpus.h"
 #include "lib/domain-source.h"
 
 typedef struct Loop Loop;
@@ -37,6 +38,7 @@ struct Loop {
     Keep *keep; /* settings of the host that have to be put back */
     Processes *processes;
     Ksm *ksm;
+    Vcpus *vcpus;
     gboolean watches; /* the kernel tells when tasks wait for memory */
     gboolean blind;   /* the host could not be looked at */
     Audit *audit;

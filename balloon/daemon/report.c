@@ -83,6 +83,7 @@ JsonObject *report_status(const Loop *loop)
     json_object_set_int_member(object, "refused", (gint64)loop->refused);
     json_object_set_object_member(object, "host", host_object(loop));
     json_object_set_object_member(object, "ksm", ksm_status(loop->ksm, &loop->fleet));
+    json_object_set_object_member(object, "vcpu", vcpus_status(loop->vcpus));
     for (guint i = 0; i < loop->feeds->len; i++) {
         const Feed *feed = loop->feeds->pdata[i];
         JsonObject *source = json_object_new();
@@ -122,6 +123,9 @@ JsonObject *report_explain(const Loop *loop, guint place)
     JsonObject *ksm = ksm_explain(&loop->fleet, place);
     if (ksm != NULL)
         json_object_set_object_member(object, "ksm", ksm);
+    JsonObject *vcpu = vcpus_explain(loop->vcpus, place, loop->now);
+    if (vcpu != NULL)
+        json_object_set_object_member(object, "vcpu", vcpu);
     json_object_set_object_member(object, "host", host_object(loop));
     return object;
 }
@@ -209,6 +213,7 @@ GString *report_metrics(const Loop *loop)
     g_string_append_printf(out, "balloond_host_memory_bytes{kind=\"available\"} %" G_GINT64_FORMAT "\n",
                            loop->fleet.host.available << 20);
     ksm_metrics(loop->ksm, &loop->fleet, out);
+    vcpus_metrics(loop->vcpus, out);
     add_family(out, loop, "balloond_guest_size_bytes", "gauge", "bytes", "What the balloon leaves a guest.",
                "", size_of);
     add_family(out, loop, "balloond_guest_target_bytes", "gauge", "bytes", "What it should.", "", target_of);

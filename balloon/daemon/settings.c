@@ -38,7 +38,8 @@ typedef struct Key {
     const char *const *words; /* of KEY_WORD: their numbers are its values */
 } Key;
 
-static const char *const KSM_MODES[] = {"off", "auto", "on", NULL}; /* PolicyKsmMode */
+static const char *const VCPU_MODES[] = {"off", "advise", "act", NULL}; /* VcpuMode */
+static const char *const KSM_MODES[] = {"off", "auto", "on", NULL};     /* PolicyKsmMode */
 
 #define SECOND           1000
 #define HOUR             (3600 * SECOND)
@@ -69,6 +70,17 @@ static const Key KEYS[] = {
     {"ksm", "use-zero-pages", KEY_BOOL, OF(Settings, ksm_fixed.use_zero_pages), 0, 0},
     {"ksm", "merge-across-nodes", KEY_BOOL, OF(Settings, ksm_fixed.merge_across_nodes), 0, 0},
     {"ksm", "max-page-sharing", KEY_COUNT, OF(Settings, ksm_fixed.max_page_sharing), 2, 1 << 20},
+    {"vcpu", "mode", KEY_WORD, OF(Settings, vcpu_mode), 0, 0, VCPU_MODES},
+    {"vcpu", "up", KEY_PERMILLE, OF(Settings, vcpu.up_permille), 100, 1000},
+    {"vcpu", "up-for", KEY_TIME, OF(Settings, vcpu.up_ms), SECOND, HOUR},
+    {"vcpu", "up-pause", KEY_TIME, OF(Settings, vcpu.up_pause_ms), SECOND, HOUR},
+    {"vcpu", "down", KEY_PERMILLE, OF(Settings, vcpu.down_permille), 10, 1000},
+    {"vcpu", "down-for", KEY_TIME, OF(Settings, vcpu.down_ms), SECOND, 24 * HOUR},
+    {"vcpu", "down-pause", KEY_TIME, OF(Settings, vcpu.down_pause_ms), SECOND, 24 * HOUR},
+    {"vcpu", "wait", KEY_PERMILLE, OF(Settings, vcpu.wait_permille), 1, 1000},
+    {"vcpu", "host", KEY_PERMILLE, OF(Settings, vcpu.host_permille), 10, 1000},
+    {"vcpu", "changes", KEY_COUNT, OF(Settings, vcpu.changes), 1, 100000},
+    {"vcpu", "refused", KEY_TIME, OF(Settings, vcpu.refused_ms), SECOND, 24 * HOUR},
     {"audit", "file", KEY_TEXT, OF(Settings, audit_file), 0, 0},
     {"audit", "size", KEY_SIZE, OF(Settings, audit_bytes), MIB, (gint64)MIB << 20},
     {"status", "json", KEY_TEXT, OF(Settings, status_file), 0, 0},
@@ -82,11 +94,15 @@ static const Key KEYS[] = {
     {"class", "shares", KEY_COUNT, OF(Rule, shares), 1, 1000000},
     {"class", "manage", KEY_BOOL, OF(Rule, manage), 0, 0},
     {"class", "ksm", KEY_BOOL, OF(Rule, ksm), 0, 0},
+    {"class", "vcpu-min", KEY_COUNT, OF(Rule, vcpu_min), 1, 4096},
+    {"class", "vcpu-max", KEY_COUNT, OF(Rule, vcpu_max), 1, 4096},
     {"guest", "min", KEY_AMOUNT, OF(Rule, min), 0, 0},
     {"guest", "max", KEY_AMOUNT, OF(Rule, max), 0, 0},
     {"guest", "shares", KEY_COUNT, OF(Rule, shares), 1, 1000000},
     {"guest", "manage", KEY_BOOL, OF(Rule, manage), 0, 0},
     {"guest", "ksm", KEY_BOOL, OF(Rule, ksm), 0, 0},
+    {"guest", "vcpu-min", KEY_COUNT, OF(Rule, vcpu_min), 1, 4096},
+    {"guest", "vcpu-max", KEY_COUNT, OF(Rule, vcpu_max), 1, 4096},
     {"connect", "type", KEY_TEXT, OF(Connect, type_word), 0, 0},
     {"connect", "uri", KEY_TEXT, OF(Connect, uri), 0, 0},
     {"connect", "folder", KEY_TEXT, OF(Connect, folder), 0, 0},
@@ -281,7 +297,7 @@ static void connect_free(gpointer data)
 /* Where the keys of a group go; kind: its word before the name. NULL: there is no such group. */
 static gpointer record_of(Reading *reading, const char *kind, const char *name)
 {
-    static const char *const alone[] = {"host", "balloon", "ksm", "audit", "status", "control", NULL};
+    static const char *const alone[] = {"host", "balloon", "ksm", "vcpu", "audit", "status", "control", NULL};
     Settings *settings = reading->settings;
     if (name == NULL)
         return g_strv_contains(alone, kind) ? settings : NULL;
@@ -337,6 +353,13 @@ static void check_connect(Reading *reading, const char *group, Connect *connect)
         refuse(reading, line_of(reading, group, "folder"), "folder is a host-vmm source's");
 }
 
+static void check_vcpus(Reading *reading, const char *group, const Rule *rule)
+{
+    if (rule->vcpu_max > 0 && rule->vcpu_min > rule->vcpu_max)
+        refuse(reading, MAX(line_of(reading, group, "vcpu-min"), line_of(reading, group, "vcpu-max")),
+               "vcpu-min is more than vcpu-max");
+}
+
 static void take_group(Reading *reading, GKeyFile *file, const char *group)
 {
     g_autofree char *kind = g_strndup(group, strcspn(group, " "));
@@ -360,6 +383,8 @@ static void take_group(Reading *reading, GKeyFile *file, const char *group)
         else
             take_value(reading, key, g_strstrip(text), line, record);
     }
+    if (strcmp(kind, "class") == 0 || strcmp(kind, "guest") == 0)
+        check_vcpus(reading, group, record);
     if (strcmp(kind, "class") == 0 && ((Rule *)record)->match == NULL)
         refuse(reading, line_of(reading, group, NULL), "[%s] has no match: no guest is of that class", group);
     if (strcmp(kind, "connect") == 0)
@@ -417,6 +442,10 @@ static void check_marks(Reading *reading)
     if (policy->soft_permille >= policy->high_permille)
         refuse(reading, MAX(line_of(reading, "host", "soft"), line_of(reading, "host", "high")),
                "soft has to be below high");
+    const PolicyVcpuConfig *vcpu = &reading->settings->vcpu;
+    if (vcpu->down_permille >= vcpu->up_permille)
+        refuse(reading, MAX(line_of(reading, "vcpu", "down"), line_of(reading, "vcpu", "up")),
+               "down has to be below up");
     guint fakes = 0;
     for (guint i = 0; i < reading->settings->connects->len; i++)
         fakes += ((const Connect *)reading->settings->connects->pdata[i])->type == CONNECT_FAKE;
@@ -432,6 +461,8 @@ Settings *settings_new(void)
     policy_config_init(&settings->policy);
     policy_ksm_config_init(&settings->ksm);
     settings->ksm_fixed = (KsmFixed){-1, -1, -1, -1};
+    policy_vcpu_config_init(&settings->vcpu);
+    settings->vcpu.crowd_permille = 1000; /* there is nothing to hold guests to quotas with */
     settings->tick_ms = SECOND;
     settings->stats_ms = SECOND;
     settings->audit_bytes = 64 * MIB;
@@ -540,7 +571,7 @@ static const Rule *class_of(const Settings *settings, const char *guest)
 Terms settings_terms(const Settings *settings, const char *guest, gint64 max)
 {
     const Rule *class = class_of(settings, guest);
-    Terms terms = {class != NULL ? class->name : NULL, max, 0, 0, TRUE, TRUE};
+    Terms terms = {class != NULL ? class->name : NULL, max, 0, 0, TRUE, TRUE, 0, 0};
     Amount min = {0};
     Amount most = {0};
     const Rule *rules[2] = {class, NULL};
@@ -560,6 +591,8 @@ Terms settings_terms(const Settings *settings, const char *guest, gint64 max)
         terms.shares = rule->shares > 0 ? rule->shares : terms.shares;
         terms.manage = terms.manage && rule->manage;
         terms.ksm = terms.ksm && rule->ksm;
+        terms.vcpu_min = rule->vcpu_min > 0 ? rule->vcpu_min : terms.vcpu_min;
+        terms.vcpu_max = rule->vcpu_max > 0 ? rule->vcpu_max : terms.vcpu_max;
     }
     if (most.permille > 0 || most.mib > 0)
         terms.max = amount_of(&most, max);

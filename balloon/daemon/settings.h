@@ -2,13 +2,15 @@
 /*
  * settings: balloond's configuration file (a GKeyFile), read as a whole or refused as a whole.
  *
- * Groups: [host] [balloon] [ksm] [audit] [status] [control], and any number of [class NAME], [guest NAME] and
- * [connect NAME]. What is not there has its default. Every problem is told as "FILE:LINE: reason": keys and
- * groups that are not known, twice there, values without a unit or out of range, marks in the wrong order.
+ * Groups: [host] [balloon] [ksm] [vcpu] [audit] [status] [control], and any number of [class NAME], [guest
+ * NAME] and [connect NAME]. What is not there has its default. Every problem is told as "FILE:LINE: reason":
+ * keys and groups that are not known, twice there, values without a unit or out of range, marks in the wrong
+ * order.
  */
 #pragma once
 
 #include "balloon/policy-ksm.h"
+#include "balloon/policy-vcpu.h"
 #include "balloon/policy.h"
 
 /* A part of a guest's maximum: permille of it, or MiB where permille is 0. Both 0: not said. */
@@ -22,10 +24,13 @@ typedef struct Rule {
     char *name;
     char **match; /* a class: patterns of guests' names, with * and ? */
     Amount min, max;
-    gint32 shares;   /* 0: not said */
-    gboolean manage; /* else its size is left as it is */
-    gboolean ksm;    /* what it has is worth a scan */
+    gint32 shares;             /* 0: not said */
+    gboolean manage;           /* else its size is left as it is */
+    gboolean ksm;              /* what it has is worth a scan */
+    gint32 vcpu_min, vcpu_max; /* 0: not said */
 } Rule;
+
+typedef enum { VCPU_OFF, VCPU_ADVISE, VCPU_ACT } VcpuMode;
 
 typedef enum { CONNECT_LIBVIRT, CONNECT_MONITOR, CONNECT_FAKE } ConnectType;
 
@@ -49,6 +54,8 @@ typedef struct Settings {
     PolicyConfig policy;
     PolicyKsmConfig ksm;
     KsmFixed ksm_fixed;
+    PolicyVcpuConfig vcpu;
+    gint32 vcpu_mode; /* VcpuMode */
     gint64 tick_ms;
     gint64 stats_ms;    /* how often guests tell their statistics; whole seconds */
     char *audit_file;   /* NULL: none is written */
@@ -81,5 +88,6 @@ typedef struct Terms {
     gint32 shares;
     gboolean manage;
     gboolean ksm;
+    gint32 vcpu_min, vcpu_max; /* 0: not said */
 } Terms;
 Terms settings_terms(const Settings *settings, const char *guest, gint64 max);
