@@ -22,6 +22,7 @@ typedef struct MachineConfig {
     guint sockets, cores, threads;  /* topology; product is the possible vCPUs */
     char *kernel, *initrd, *append; /* -kernel, -initrd, -append */
     gboolean kernel_unpack;         /* -machine kernel-unpack=: the host unpacks a bzImage; default TRUE */
+    char *kernel_cache;             /* -machine kernel-cache=, a folder; NULL: none */
     gboolean probe;                 /* -accel kvm,probe=: run the probe guest first; default TRUE */
     gboolean probe_only;            /* …=only: and nothing else */
     gboolean start_paused;          /* -S */

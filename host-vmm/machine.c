@@ -453,6 +453,9 @@ static gboolean build(Machine *machine, GError **error)
         return FALSE;
     }
     loader_set_unpack(machine->loader, config->kernel_unpack);
+    if (config->kernel_cache) {
+        loader_set_cache(machine->loader, config->kernel_cache);
+    }
     if (!create_objects(machine, error) || !create_memory(machine, error)) {
         return FALSE;
     }

@@ -47,6 +47,7 @@ void machine_config_free(MachineConfig *config)
     g_free(config->confine.user);
     cpu_model_free(config->cpu);
     g_free(config->memory_backend);
+    g_free(config->kernel_cache);
     g_free(config->pidfile);
     g_free(config->log_file);
     g_ptr_array_unref(config->objects);
@@ -350,11 +351,16 @@ static gboolean take_machine(Parse *parse, const Row *row, const char *value, GE
         {"pit", "on"},       {"kernel-irqchip", "on"}, {"kernel_irqchip", "on"},
     };
     g_autoptr(OptSet) options = parse_options(row, value, "type", error);
-    const char *type, *accelerator, *backend;
+    const char *type, *accelerator, *backend, *cache;
 
     if (options == NULL || !optset_bool(options, "mem-merge", &parse->config->memory_merge, error) ||
         !optset_bool(options, "kernel-unpack", &parse->config->kernel_unpack, error)) {
         return FALSE;
+    }
+    cache = optset_string(options, "kernel-cache");
+    if (cache != NULL) {
+        g_free(parse->config->kernel_cache);
+        parse->config->kernel_cache = g_strdup(cache);
     }
     backend = optset_string(options, "memory-backend");
     if (backend != NULL) {
@@ -607,7 +613,7 @@ static const Row rows[] = {
     {"name", "[guest=]NAME[,debug-threads=on|off]", take_name, "the guest's name; whether threads are named"},
     {"uuid", "UUID", take_uuid, "the guest's UUID"},
     {"machine", "pc[,KEY=VALUE...]", take_machine,
-     "the machine (pc, pc-i440fx-N.M), memory-backend=ID, mem-merge=on|off, kernel-unpack=on|off"},
+     "the machine (pc, pc-i440fx-N.M), memory-backend=ID, mem-merge=on|off, kernel-unpack=on|off, kernel-cache=FOLDER"},
     {"M", "pc", take_machine, "the same"},
     {"accel", "kvm[,probe=on|off|only]", take_accel,
      "KVM; whether to try it out with a tiny guest first (on), or to do just that"},

@@ -120,7 +120,7 @@ VmlinuxJob *bzimage_begin(const Loader *loader, const GuestMemory *memory)
 {
     Layout layout;
     return loader->unpack && make_layout(loader, memory, &layout, NULL)
-               ? vmlinux_begin(loader, &layout.header, memory, layout.limit)
+               ? vmlinux_begin(loader, &layout.header, memory, layout.limit, TRUE)
                : NULL;
 }
 
@@ -153,7 +153,7 @@ gboolean bzimage_load(const Loader *loader, VmlinuxJob *job, const GuestMemory *
     gboolean good = make_layout(loader, memory, &layout, error);
     *header = layout.header;
     if (good && !job && loader->unpack) {
-        job = vmlinux_begin(loader, header, memory, layout.limit);
+        job = vmlinux_begin(loader, header, memory, layout.limit, FALSE);
     }
     good = good && boot_load_initrd(loader, memory, layout.initrd, error) &&
            boot_load_cmdline(loader, memory, header->cmdline_size ? header->cmdline_size : DEFAULT_CMDLINE,

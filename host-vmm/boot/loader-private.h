@@ -28,7 +28,9 @@ struct Loader {
     char *append;
     gboolean is_elf;
     gboolean unpack;
-    VmlinuxJob *job; /* of loader_begin() */
+    char *cache;       /* folder of unpacked kernels; NULL: none */
+    BootFile unpacked; /* its entry of this kernel; path NULL: there is none */
+    VmlinuxJob *job;   /* of loader_begin() */
 };
 
 /* Reads exactly [offset, offset + length) of the file to `to`. */
@@ -59,9 +61,10 @@ typedef struct VmlinuxPlace {
     gboolean randomized; /* its virtual addresses are: what Linux calls KASLR */
 } VmlinuxPlace;
 /* Begins to unpack, in a thread, the kernel that a bzImage carries to somewhere below `limit`, where nothing
- * else is from header->pref_address on. The loader and the memory must live until vmlinux_finish(). */
+ * else is from header->pref_address on. keep: what is not in the cache yet comes into it. The loader and the
+ * memory must live until vmlinux_finish(). */
 VmlinuxJob *vmlinux_begin(const Loader *loader, const struct setup_header *header, const GuestMemory *memory,
-                          guint64 limit);
+                          guint64 limit, gboolean keep);
 /* Waits, puts it where it runs, and frees the job. FALSE: it has to unpack itself, and what there is in that
  * memory is of no use. */
 gboolean vmlinux_finish(VmlinuxJob *job, VmlinuxPlace *place, GError **error);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "host-vmm/boot/acpi.h"
+#include "host-vmm/boot/kernel-cache.h"
 #include "host-vmm/kvm/vcpu-state.h"
 
 static gboolean open_file(BootFile *file, const char *what, const char *path, GError **error)
@@ -129,7 +130,7 @@ guint boot_memory_map(const GuestMemory *memory, BootMapEntry map[BOOT_MAP_MAX])
 Loader *loader_new(const char *kernel, const char *initrd, const char *append, GError **error)
 {
     Loader *loader = g_new0(Loader, 1);
-    loader->kernel.fd = loader->initrd.fd = -1;
+    loader->kernel.fd = loader->initrd.fd = loader->unpacked.fd = -1;
     loader->append = g_strdup(append ? append : "");
     loader->unpack = TRUE;
     guint8 magic[SELFMAG] = {0};
@@ -161,6 +162,8 @@ void loader_free(Loader *loader)
     }
     close_file(&loader->kernel);
     close_file(&loader->initrd);
+    close_file(&loader->unpacked);
+    g_free(loader->cache);
     g_free(loader->append);
     g_free(loader);
 }
@@ -168,6 +171,16 @@ void loader_free(Loader *loader)
 void loader_set_unpack(Loader *loader, gboolean unpack)
 {
     loader->unpack = unpack;
+}
+
+void loader_set_cache(Loader *loader, const char *folder)
+{
+    g_return_if_fail(loader->cache == NULL);
+    loader->cache = g_strdup(folder);
+    loader->unpacked.fd = kernel_cache_open(folder, loader->kernel.fd, &loader->unpacked.size);
+    if (loader->unpacked.fd >= 0) {
+        loader->unpacked.path = g_strdup_printf("the entry of %s in %s", loader->kernel.path, folder);
+    }
 }
 
 void loader_begin(Loader *loader, const GuestMemory *memory)

@@ -19,6 +19,9 @@ Loader *loader_new(const char *kernel, const char *initrd, const char *append, G
 void loader_free(Loader *loader);
 /* FALSE: a bzImage unpacks itself. At first TRUE. */
 void loader_set_unpack(Loader *loader, gboolean unpack);
+/* A folder where unpacked kernels are kept for the next start (kernel-cache.h). Before loader_begin(), which
+ * is what fills it. At first there is none. */
+void loader_set_cache(Loader *loader, const char *folder);
 
 /* Begins with what takes long of the first loader_load(), beside whatever else there is to do until then. The
  * memory must live until that, or loader_free(). */

@@ -8,6 +8,7 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/boot/loader-private.h \
 	host-vmm/boot/bzimage.c \
 	host-vmm/boot/vmlinux.c \
+	host-vmm/boot/kernel-cache.c host-vmm/boot/kernel-cache.h \
 	host-vmm/boot/unpack.c host-vmm/boot/unpack.h \
 	host-vmm/boot/elf-pvh.c \
 	host-vmm/boot/acpi.c \

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
+#include "host-vmm/boot/kernel-cache.h"
 #include "host-vmm/boot/unpack.h"
 
 #define OLDEST_VERSION     0x020c                /* 2.12, Linux 3.8: xloadflags */
@@ -248,7 +249,8 @@ static gboolean has_word(const char *line, const char *word)
 }
 
 struct VmlinuxJob {
-    const BootFile *kernel;
+    const BootFile *kernel, *unpacked;
+    const char *keep_in; /* NULL: not kept */
     struct setup_header header;
     Image image;
     guint64 address; /* guest-physical, of the image */
@@ -257,18 +259,40 @@ struct VmlinuxJob {
     GError *error;
 };
 
+static gboolean read_unpacked(const BootFile *unpacked, Image *image, GError **error)
+{
+    if (unpacked->size > image->room) {
+        return fail(error, "it is too big");
+    }
+    image->size = unpacked->size;
+    return boot_file_read(unpacked, 0, image->bytes, image->size, error);
+}
+
 static gpointer unpack_thread(gpointer data)
 {
     VmlinuxJob *job = data;
-    unpack(job->kernel, &job->header, &job->image, &job->error);
+    g_autoptr(GError) problem = NULL;
+    if (job->unpacked->path) {
+        if (read_unpacked(job->unpacked, &job->image, &problem)) {
+            return NULL;
+        }
+        g_info("%s, of the cache, is of no use: %s", job->unpacked->path, problem->message);
+        g_clear_error(&problem);
+    }
+    if (unpack(job->kernel, &job->header, &job->image, &job->error) && job->keep_in &&
+        !kernel_cache_store(job->keep_in, job->kernel->fd, job->image.bytes, job->image.size, &problem)) {
+        g_info("%s", problem->message);
+    }
     return NULL;
 }
 
 VmlinuxJob *vmlinux_begin(const Loader *loader, const struct setup_header *header, const GuestMemory *memory,
-                          guint64 limit)
+                          guint64 limit, gboolean keep)
 {
     VmlinuxJob *job = g_new0(VmlinuxJob, 1);
     job->kernel = &loader->kernel;
+    job->unpacked = &loader->unpacked;
+    job->keep_in = keep && !loader->unpacked.path ? loader->cache : NULL;
     job->header = *header;
     if (!check_header(header, &job->error)) {
         return job;

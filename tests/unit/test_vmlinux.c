@@ -7,7 +7,10 @@
 #include <elf.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "host-vmm/boot/kernel-cache.h"
 #include "host-vmm/boot/loader-private.h"
 #include "host-vmm/boot/unpack.h"
 #include "host-vmm/kvm/vcpu-state.h"
@@ -69,11 +72,19 @@ static void set_up(void)
     folder = g_dir_make_tmp("vmlinux-XXXXXX", NULL);
 }
 
+static void remove_all(const char *path)
+{
+    g_autoptr(GDir) listing = g_dir_open(path, 0, NULL);
+    for (const char *name; listing && (name = g_dir_read_name(listing)) != NULL;) {
+        g_autofree char *inside = g_build_filename(path, name, NULL);
+        remove_all(inside);
+    }
+    g_remove(path);
+}
+
 static void tear_down(void)
 {
-    g_autofree char *kernel = g_build_filename(folder, "kernel", NULL);
-    g_unlink(kernel);
-    g_rmdir(folder);
+    remove_all(folder);
     g_free(folder);
 }
 
@@ -443,6 +454,127 @@ START_TEST (it_never_lies_on_the_initrd) {
 }
 END_TEST
 
+/* ---- the cache ---- */
+
+static char *cache_path(void)
+{
+    return g_build_filename(folder, "cache", NULL);
+}
+
+/* A start with the cache; the first byte of the text, or 0 if it is to unpack itself. */
+static guint start_with_cache(const Kernel *kernel)
+{
+    g_autofree char *path = g_build_filename(folder, "kernel", NULL), *cache = cache_path();
+    g_autoptr(GuestMemory) memory = guest_memory_new(MEMORY, NULL);
+    Loader *loader = loader_new(path, NULL, kernel->append, NULL);
+    VcpuEntry entry;
+    loader_set_cache(loader, cache);
+    loader_begin(loader, memory);
+    ck_assert(loader_load(loader, memory, &entry, NULL));
+    loader_free(loader);
+    return entry.cr3 ? (guint)get(memory, entry.eip, 1) : 0;
+}
+
+/* Entries of the cache; *path the only one's, for the caller to free. */
+static guint count_entries(char **path)
+{
+    g_autofree char *cache = cache_path();
+    g_autoptr(GDir) listing = g_dir_open(cache, 0, NULL);
+    guint count = 0;
+    for (const char *name; listing && (name = g_dir_read_name(listing)) != NULL;) {
+        ck_assert(g_str_has_suffix(name, ".vmlinux"));
+        if (path && count++ == 0) {
+            *path = g_build_filename(cache, name, NULL);
+        } else if (!path) {
+            count++;
+        }
+    }
+    return count;
+}
+
+/* What the entry has instead of the text's first byte. */
+enum { OTHER_BYTE = 0x77 };
+
+static char *make_entry_tell(void)
+{
+    char *entry, *bytes;
+    gsize size;
+    ck_assert_uint_eq(count_entries(&entry), 1);
+    ck_assert(g_file_get_contents(entry, &bytes, &size, NULL));
+    ck_assert_uint_eq(size, offsetof(Elf, table) + 6 * sizeof(guint32));
+    bytes[TEXT_AT] = OTHER_BYTE;
+    ck_assert(g_file_set_contents(entry, bytes, (gssize)size, NULL));
+    ck_assert_int_eq(g_chmod(entry, 0600), 0);
+    g_free(bytes);
+    return entry;
+}
+
+START_TEST (a_kernel_is_unpacked_once) {
+    Kernel kernel = new_kernel();
+    g_free(write_kernel(&kernel));
+    ck_assert_uint_eq(start_with_cache(&kernel), 0x90);
+    g_free(make_entry_tell());
+    ck_assert_uint_eq(start_with_cache(&kernel), OTHER_BYTE);
+    /* Its addresses are random all the same. */
+    kernel.append = "";
+    ck_assert_uint_eq(start_with_cache(&kernel), OTHER_BYTE);
+    /* Another file: another entry. */
+    g_free(write_kernel(&kernel));
+    ck_assert_uint_eq(start_with_cache(&kernel), 0x90);
+    ck_assert_uint_eq(count_entries(NULL), 2);
+}
+END_TEST
+
+START_TEST (an_entry_that_is_not_to_be_trusted_is_not_used) {
+    Kernel kernel = new_kernel();
+    g_free(write_kernel(&kernel));
+    ck_assert_uint_eq(start_with_cache(&kernel), 0x90);
+    g_autofree char *entry = make_entry_tell(), *cache = cache_path();
+    g_autofree char *elsewhere = g_build_filename(folder, "elsewhere", NULL);
+    switch (_i) {
+    case 0:
+        ck_assert_int_eq(g_chmod(cache, 0770), 0);
+        break;
+    case 1:
+        ck_assert_int_eq(g_chmod(entry, 0602), 0);
+        break;
+    case 2:
+        ck_assert_int_eq(g_rename(entry, elsewhere), 0);
+        ck_assert_int_eq(symlink(elsewhere, entry), 0);
+        break;
+    case 3:
+        ck_assert_int_eq(truncate(entry, INIT_SIZE + 1), 0);
+        break;
+    case 4:
+        ck_assert_int_eq(g_unlink(entry), 0);
+        ck_assert_int_eq(mkfifo(entry, 0600), 0);
+        break;
+    }
+    ck_assert_uint_eq(start_with_cache(&kernel), 0x90);
+}
+END_TEST
+
+START_TEST (a_folder_that_others_can_write_to_stays_empty) {
+    Kernel kernel = new_kernel();
+    g_autofree char *cache = cache_path();
+    g_free(write_kernel(&kernel));
+    ck_assert_int_eq(g_mkdir(cache, 0700), 0);
+    ck_assert_int_eq(g_chmod(cache, 0777), 0);
+    ck_assert_uint_eq(start_with_cache(&kernel), 0x90);
+    ck_assert_uint_eq(count_entries(NULL), 0);
+}
+END_TEST
+
+START_TEST (the_cache_does_not_grow_for_ever) {
+    Kernel kernel = new_kernel();
+    for (guint i = 0; i < KERNEL_CACHE_MOST + 3; i++) {
+        g_free(write_kernel(&kernel));
+        ck_assert_uint_eq(start_with_cache(&kernel), 0x90);
+    }
+    ck_assert_uint_eq(count_entries(NULL), KERNEL_CACHE_MOST);
+}
+END_TEST
+
 /* ---- kinds of compression ---- */
 
 static GByteArray *pack(const char *kind, const guint8 *data, gsize size)
@@ -554,6 +686,10 @@ int main(void)
     tcase_add_test(tcase, it_unpacks_itself_if_it_is_to);
     tcase_add_loop_test(tcase, what_is_not_as_known_unpacks_itself, 0, BROKEN_KERNELS);
     tcase_add_test(tcase, it_never_lies_on_the_initrd);
+    tcase_add_test(tcase, a_kernel_is_unpacked_once);
+    tcase_add_loop_test(tcase, an_entry_that_is_not_to_be_trusted_is_not_used, 0, 5);
+    tcase_add_test(tcase, a_folder_that_others_can_write_to_stays_empty);
+    tcase_add_test(tcase, the_cache_does_not_grow_for_ever);
     tcase_add_loop_test(tcase, each_kind_is_unpacked, 0, G_N_ELEMENTS(kinds));
     tcase_add_loop_test(tcase, broken_streams_write_nothing_outside, 0, G_N_ELEMENTS(kinds));
     suite_add_tcase(suite, tcase);
