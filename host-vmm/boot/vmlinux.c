@@ -18,24 +18,29 @@
 #include "host-vmm/boot/kernel-cache.h"
 #include "host-vmm/boot/unpack.h"
 
-#define OLDEST_VERSION     0x020c                /* 2.12, Linux 3.8: xloadflags */
-#define MAX_PAYLOAD        (256u << 20)          /* bytes */
-#define LEAST_ALIGNMENT    (2u << 20)            /* a page of the kernel's first page tables */
-#define KERNEL_MAP         0xffffffff80000000ull /* __START_KERNEL_map */
-#define KERNEL_MAP_SIZE    (1ull << 30)          /* KERNEL_IMAGE_SIZE of a kernel that can be moved */
+#define OLDEST_VERSION  0x020c                /* 2.12, Linux 3.8: xloadflags */
+#define MAX_PAYLOAD     (256u << 20)          /* bytes */
+#define LEAST_ALIGNMENT (2u << 20)            /* a page of the kernel's first page tables */
+#define KERNEL_MAP      0xffffffff80000000ull /* __START_KERNEL_map */
+#define KERNEL_MAP_SIZE (1ull << 30)          /* KERNEL_IMAGE_SIZE of a kernel that can be moved */
+/* Linux' first segment comes this far in its file (the linker's biggest page): unpacked so much further down,
+ * most of it is where it runs at once. */
+#define HEAD_START         LEAST_ALIGNMENT
 #define MAX_SEGMENTS       64
 #define MAX_RELOCATION_SET 3
 
 typedef struct Segment {
-    guint64 offset, file_size; /* in the image, bytes */
-    guint64 place;             /* offset in memory, from where the image begins */
+    guint64 offset, file_size; /* in the file, bytes */
+    guint64 place;             /* offset in memory, from where it runs */
     guint64 memory_size;
 } Segment;
 
 typedef struct Image {
-    guint8 *bytes;                  /* where it is unpacked to, and where it runs: guest memory */
+    guint8 *bytes; /* where it runs: guest memory */
+    guint8 *file;  /* where it is unpacked to: there, or `ahead` bytes before */
+    guint64 ahead;
     guint64 size;                   /* unpacked, bytes */
-    guint64 room;                   /* init_size: bytes of guest memory that are its own */
+    guint64 room;                   /* init_size: bytes of guest memory that are its own, from `bytes` on */
     guint64 linked;                 /* physical address that it was linked for */
     guint64 elf_size;               /* the ELF file's part of it: relocations follow */
     guint64 entry;                  /* offset */
@@ -64,7 +69,7 @@ static gboolean check_header(const struct setup_header *header, GError **error)
     return TRUE;
 }
 
-/* Reads what is packed and unpacks it to image->bytes. */
+/* Reads what is packed and unpacks it to image->file. */
 static gboolean unpack(const BootFile *kernel, const struct setup_header *header, Image *image,
                        GError **error)
 {
@@ -94,7 +99,7 @@ static gboolean unpack(const BootFile *kernel, const struct setup_header *header
     guint32 told; /* gzip ends with its size unpacked itself */
     memcpy(&told, packed + size - sizeof(told), sizeof(told));
     gsize unpacked;
-    if (!kind->unpack(packed, kind->size_appended ? size - sizeof(told) : size, image->bytes, image->room,
+    if (!kind->unpack(packed, kind->size_appended ? size - sizeof(told) : size, image->file, image->room,
                       &unpacked, error)) {
         return FALSE;
     }
@@ -135,7 +140,7 @@ static gboolean parse_elf(Image *image, GError **error)
     if (image->size < sizeof(header)) {
         return fail(error, "what it carries is not an ELF file");
     }
-    memcpy(&header, image->bytes, sizeof(header));
+    memcpy(&header, image->file, sizeof(header));
     if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
         header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != EM_X86_64) {
         return fail(error, "what it carries is not an ELF file for x86-64");
@@ -150,7 +155,7 @@ static gboolean parse_elf(Image *image, GError **error)
     image->elf_size = MAX(header.e_phoff + programs, header.e_shoff + sections);
     for (guint i = 0; i < header.e_phnum; i++) {
         Elf64_Phdr segment;
-        memcpy(&segment, image->bytes + header.e_phoff + i * sizeof(segment), sizeof(segment));
+        memcpy(&segment, image->file + header.e_phoff + i * sizeof(segment), sizeof(segment));
         if (segment.p_type == PT_LOAD && segment.p_memsz > 0 && !take_segment(image, &segment, error)) {
             return FALSE;
         }
@@ -184,7 +189,7 @@ static gboolean relocation_place(const Image *image, const Relocations *table, g
 /* Whether there is a table and all of it is as it is known here. */
 static gboolean find_relocations(const Image *image, Relocations *table)
 {
-    *table = (Relocations){.words = image->bytes + image->elf_size,
+    *table = (Relocations){.words = image->file + image->elf_size,
                            .count = (image->size - image->elf_size) / sizeof(guint32)};
     if ((image->size - image->elf_size) % sizeof(guint32) != 0) {
         return FALSE;
@@ -265,7 +270,7 @@ static gboolean read_unpacked(const BootFile *unpacked, Image *image, GError **e
         return fail(error, "it is too big");
     }
     image->size = unpacked->size;
-    return boot_file_read(unpacked, 0, image->bytes, image->size, error);
+    return boot_file_read(unpacked, 0, image->file, image->size, error);
 }
 
 static gpointer unpack_thread(gpointer data)
@@ -280,7 +285,7 @@ static gpointer unpack_thread(gpointer data)
         g_clear_error(&problem);
     }
     if (unpack(job->kernel, &job->header, &job->image, &job->error) && job->keep_in &&
-        !kernel_cache_store(job->keep_in, job->kernel->fd, job->image.bytes, job->image.size, &problem)) {
+        !kernel_cache_store(job->keep_in, job->kernel->fd, job->image.file, job->image.size, &problem)) {
         g_info("%s", problem->message);
     }
     return NULL;
@@ -306,14 +311,34 @@ VmlinuxJob *vmlinux_begin(const Loader *loader, const struct setup_header *heade
         job->address +=
             header->kernel_alignment * random_below((limit - least - room) / header->kernel_alignment + 1);
     }
-    job->image =
-        (Image){.bytes = guest_memory_range(memory, job->address, room), .room = room, .linked = least};
-    if (!job->image.bytes) {
+    guint64 ahead = least >= BOOT_HIGH_RAM + HEAD_START ? HEAD_START : 0;
+    guint8 *file = guest_memory_range(memory, job->address - ahead, room + ahead);
+    if (!file) {
         fail(&job->error, "it does not fit into guest memory");
         return job;
     }
+    job->image = (Image){.bytes = file + ahead, .file = file, .ahead = ahead, .room = room, .linked = least};
     job->thread = g_thread_new("unpack", unpack_thread, job);
     return job;
+}
+
+static void move_segments(Image *image)
+{
+    for (guint i = 0; i < image->count; i++) {
+        if (image->segments[i].place + image->ahead > image->segments[i].offset) {
+            /* It would have to go up. */
+            memmove(image->bytes, image->file, image->size);
+            image->file = image->bytes;
+            break;
+        }
+    }
+    for (guint i = 0; i < image->count; i++) {
+        guint8 *to = image->bytes + image->segments[i].place;
+        const guint8 *from = image->file + image->segments[i].offset;
+        if (to != from) {
+            memmove(to, from, image->segments[i].file_size);
+        }
+    }
 }
 
 /* What is unpacked, to its place; TRUE: *randomized tells of its addresses. */
@@ -323,10 +348,7 @@ static gboolean put_in_place(VmlinuxJob *job, gboolean *randomized, GError **err
     if (!parse_elf(image, error)) {
         return FALSE;
     }
-    for (guint i = 0; i < image->count; i++) {
-        const Segment *segment = &image->segments[i];
-        memmove(image->bytes + segment->place, image->bytes + segment->offset, segment->file_size);
-    }
+    move_segments(image);
     /* The table stays where it is, behind the segments, which went down. A kernel without one cannot be
      * moved. */
     gboolean has_table = image->size > image->elf_size;
