@@ -48,10 +48,11 @@ BALLOOND_LIBS = balloon/daemon/libballoond.a balloon/sim/libsim.a balloon/libpol
 balloon_daemon_balloond_SOURCES = balloon/daemon/balloond.c
 balloon_daemon_balloond_LDADD = $(BALLOOND_LIBS)
 balloon_daemon_balloonctl_SOURCES = balloon/daemon/balloonctl.c \
-	balloon/ctl/ctl.h balloon/ctl/place.c \
+	balloon/ctl/ctl.h balloon/ctl/place.c balloon/ctl/top.c balloon/ctl/words.c balloon/ctl/words.h \
 	balloon/ctl/import.c balloon/ctl/import.h balloon/ctl/import-ksmtuned.c \
 	balloon/ctl/import-mom.c balloon/ctl/import-mom.h balloon/ctl/import-mom-policy.c
-balloon_daemon_balloonctl_LDADD = $(BALLOOND_LIBS)
+balloon_daemon_balloonctl_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS)
+balloon_daemon_balloonctl_LDADD = $(TERMINAL_LIBS) $(BALLOOND_LIBS)
 
 EXTRA_DIST += balloon/daemon/balloond.service.in
 if ENABLE_BALLOON

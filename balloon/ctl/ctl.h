@@ -17,6 +17,7 @@ int ctl_fail(GError *error);
 
 /* A verb that needs no daemon, or has much to do. words: NULL-terminated, as many as the verb wants. The
  * program's exit status. */
+int top_verb(const Call *call, char **words);
 int place_verb(const Call *call, char **words);
 int import_mom_verb(const Call *call, char **words);
 int import_ksmtuned_verb(const Call *call, char **words);

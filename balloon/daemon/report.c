@@ -117,6 +117,8 @@ JsonObject *report_explain(const Loop *loop, guint place)
     json_object_set_int_member(derived, "in_swap", state->in_swap);
     json_object_set_int_member(derived, "busy", state->busy);
     json_object_set_int_member(derived, "reversals_left", loop->fleet.state.tokens / 1000);
+    json_object_set_int_member(
+        derived, "floor", seen->min > 0 ? seen->min : seen->max * loop->fleet.config.min_permille / 1000);
     if (state->hurt_at > 0)
         json_object_set_int_member(derived, "hurt_age", loop->now - state->hurt_at);
     json_object_set_object_member(object, "derived", derived);
@@ -126,7 +128,13 @@ JsonObject *report_explain(const Loop *loop, guint place)
     JsonObject *vcpu = vcpus_explain(loop->vcpus, place, loop->now);
     if (vcpu != NULL)
         json_object_set_object_member(object, "vcpu", vcpu);
-    json_object_set_object_member(object, "host", host_object(loop));
+    JsonObject *host = host_object(loop), *marks = json_object_new();
+    json_object_set_int_member(marks, "high", loop->fleet.config.high_permille);
+    json_object_set_int_member(marks, "ease", loop->fleet.config.ease_permille);
+    json_object_set_int_member(marks, "soft", loop->fleet.config.soft_permille);
+    json_object_set_int_member(marks, "crit", loop->fleet.config.crit_permille);
+    json_object_set_object_member(host, "marks", marks);
+    json_object_set_object_member(object, "host", host);
     return object;
 }
 
