@@ -38,7 +38,7 @@ else
 lib_libdomain_a_SOURCES += lib/domain-no-libvirt.c
 endif
 lib_libdomain_a_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS)
-DOMAIN_LIBS = lib/libdomain.a lib/libvirtsuite.a $(BASE_LIBS)
+DOMAIN_LIBS = lib/libdomain.a lib/libvirtsuite.a $(LOADED_LIBS) $(BASE_LIBS)
 
 # Programs with a screen.
 if HAVE_NCURSES
