@@ -22,39 +22,88 @@ static gboolean fail(GError **error, const char *why)
 }
 
 #ifdef HAVE_LIBLZ4
-#define LZ4_LEGACY_MAGIC 0x184c2102u
 #define LZ4_LEGACY_BLOCK                                                                                     \
     (8u << 20) /* bytes that a block has unpacked, but the last (lz4_Frame_format.md)                        \
                 */
 
-/* Blocks one after the other, each with its length before it; frames may follow each other. */
+#define LZ4_MOST_WORKERS 4
+
+typedef struct Lz4Block {
+    const guint8 *bytes;
+    guint32 length;
+} Lz4Block;
+
+/* Blocks do not know of each other, and each but the last has the same size unpacked: several are unpacked at
+ * once. */
+typedef struct Lz4Work {
+    GArray *blocks;
+    guint8 *to;
+    gsize room;
+    gint next;       /* atomic: the first block that nobody has taken */
+    gint failed;     /* atomic */
+    gsize last_size; /* of the last block, unpacked; written by who takes it */
+} Lz4Work;
+
+static gpointer lz4_worker(gpointer data)
+{
+    Lz4Work *work = data;
+    for (;;) {
+        guint index = (guint)g_atomic_int_add(&work->next, 1);
+        if (index >= work->blocks->len) {
+            return NULL;
+        }
+        const Lz4Block *block = &g_array_index(work->blocks, Lz4Block, index);
+        gsize at = (gsize)index * LZ4_LEGACY_BLOCK;
+        int count = at > work->room ? -1
+                                    : LZ4_decompress_safe((const char *)block->bytes, (char *)work->to + at,
+                                                          (int)block->length,
+                                                          (int)MIN(work->room - at, LZ4_LEGACY_BLOCK));
+        gboolean is_last = index + 1 == work->blocks->len;
+        if (count < 0 || (!is_last && count != LZ4_LEGACY_BLOCK)) {
+            g_atomic_int_set(&work->failed, TRUE);
+        } else if (is_last) {
+            work->last_size = (gsize)count;
+        }
+    }
+}
+
+/* A frame of blocks one after the other, each with its length before it. */
 static gboolean unpack_lz4(const guint8 *from, gsize size, guint8 *to, gsize room, gsize *unpacked,
                            GError **error)
 {
-    gsize out = 0;
-    for (gsize at = 0; at < size;) {
+    g_autoptr(GArray) blocks = g_array_new(FALSE, FALSE, sizeof(Lz4Block));
+    for (gsize at = sizeof(guint32); at < size;) { /* after the magic number */
         guint32 length;
         if (size - at < sizeof(length)) {
             return fail(error, "its LZ4 stream is cut short");
         }
         memcpy(&length, from + at, sizeof(length));
         at += sizeof(length);
-        if (GUINT32_FROM_LE(length) == LZ4_LEGACY_MAGIC) {
-            continue;
-        }
         length = GUINT32_FROM_LE(length);
         if (length == 0 || length > size - at || length > LZ4_COMPRESSBOUND(LZ4_LEGACY_BLOCK)) {
             return fail(error, "its LZ4 stream has a block of a wrong length");
         }
-        int count = LZ4_decompress_safe((const char *)from + at, (char *)to + out, (int)length,
-                                        (int)MIN(room - out, LZ4_LEGACY_BLOCK));
-        if (count < 0) {
-            return fail(error, "its LZ4 stream is damaged or longer than it says");
-        }
-        out += (gsize)count;
+        Lz4Block block = {from + at, length};
+        g_array_append_val(blocks, block);
         at += length;
     }
-    *unpacked = out;
+    if (blocks->len == 0) {
+        return fail(error, "its LZ4 stream is cut short");
+    }
+    Lz4Work work = {.blocks = blocks, .to = to, .room = room};
+    GThread *workers[LZ4_MOST_WORKERS - 1];
+    guint count = 0, wanted = MIN(MIN(g_get_num_processors(), LZ4_MOST_WORKERS), blocks->len) - 1;
+    while (count < wanted && (workers[count] = g_thread_try_new("unpack", lz4_worker, &work, NULL))) {
+        count++;
+    }
+    lz4_worker(&work);
+    while (count > 0) {
+        g_thread_join(workers[--count]);
+    }
+    if (work.failed) {
+        return fail(error, "its LZ4 stream is damaged or longer than it says");
+    }
+    *unpacked = (gsize)(blocks->len - 1) * LZ4_LEGACY_BLOCK + work.last_size;
     return TRUE;
 }
 #endif

@@ -687,6 +687,37 @@ START_TEST (broken_streams_write_nothing_outside) {
 }
 END_TEST
 
+#ifdef HAVE_LIBLZ4
+/* Blocks that are unpacked at once: the last shorter, or one in the middle, which no kernel has. */
+START_TEST (lz4_blocks_are_put_together) {
+    enum { BLOCK = 8 << 20, BLOCKS = 3, LAST = 12345 };
+    gsize size = (BLOCKS - 1) * (gsize)BLOCK + LAST;
+    g_autofree guint8 *plain = g_malloc(size), *room = g_malloc(size);
+    for (gsize i = 0; i < size; i++) {
+        plain[i] = (guint8)(i >> 12 ^ i * 7);
+    }
+    g_autoptr(GByteArray) packed =
+        g_byte_array_append(g_byte_array_new(), (const guint8 *)"\x02\x21\x4c\x18", 4);
+    for (gsize i = 0; i < BLOCKS; i++) {
+        gsize part = i == BLOCKS - 1 ? LAST : _i == 1 && i == 1 ? BLOCK - 1 : BLOCK;
+        g_autofree char *block = g_malloc((gsize)LZ4_compressBound(BLOCK));
+        guint32 length = (guint32)LZ4_compress_default((const char *)plain + i * BLOCK, block, (int)part,
+                                                       LZ4_compressBound(BLOCK));
+        g_byte_array_append(packed, (const guint8 *)&length, 4);
+        g_byte_array_append(packed, (const guint8 *)block, length);
+    }
+    gsize unpacked = 0;
+    const UnpackKind *kind = unpack_kind(packed->data);
+    ck_assert_int_eq(
+        kind->unpack(packed->data, packed->len, room, _i == 2 ? size - 1 : size, &unpacked, NULL), _i == 0);
+    if (_i == 0) {
+        ck_assert_uint_eq(unpacked, size);
+        ck_assert(memcmp(room, plain, size) == 0);
+    }
+}
+END_TEST
+#endif
+
 int main(void)
 {
     Suite *suite = suite_create("vmlinux");
@@ -704,6 +735,9 @@ int main(void)
     tcase_add_loop_test(tcase, an_entry_that_is_not_to_be_trusted_is_not_used, 0, 5);
     tcase_add_test(tcase, a_folder_that_others_can_write_to_stays_empty);
     tcase_add_test(tcase, the_cache_does_not_grow_for_ever);
+#ifdef HAVE_LIBLZ4
+    tcase_add_loop_test(tcase, lz4_blocks_are_put_together, 0, 3);
+#endif
     tcase_add_loop_test(tcase, each_kind_is_unpacked, 0, G_N_ELEMENTS(kinds));
     tcase_add_loop_test(tcase, broken_streams_write_nothing_outside, 0, G_N_ELEMENTS(kinds));
     suite_add_tcase(suite, tcase);
