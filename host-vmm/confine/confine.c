@@ -6,21 +6,21 @@
 
 #include "host-vmm/confine/privileges.h"
 
-#define MOST_ARENAS 4 /* allocators that threads share; the C library would have eight a CPU */
-
 struct Confine {
     const ConfineConfig *config;
     Filter *filters[CONFINE_KINDS]; /* NULL: none to be had */
 };
 
 /* Has the libraries open now what they open when something is asked for the first time: time zones
- * (gmtime_r() too), conversions (g_strerror() in the C locale), the number of CPUs (malloc() in a new
- * thread). */
+ * (gmtime_r() too), conversions (g_strerror() in the C locale), random numbers. Threads share the first
+ * allocator: for others the C library looks at the number of CPUs, and opens /proc/sys/vm/overcommit_memory
+ * when one gives memory back. */
 static void prepare_libraries(void)
 {
     tzset();
     g_free(g_locale_to_utf8("-", -1, NULL, NULL, NULL));
-    mallopt(M_ARENA_MAX, MOST_ARENAS);
+    (void)g_random_int(); /* seeds itself */
+    mallopt(M_ARENA_MAX, 1);
 }
 
 Confine *confine_new(const ConfineConfig *config, GError **error)

@@ -198,14 +198,41 @@ void filter_free(Filter *filter)
  * pointer. */
 static struct sigaction signal_before;
 
+/* The calls' names by their numbers, each with its NUL: made before, as it may be the allocator that makes a
+ * wrong call. */
+static char *call_names;
+
+static void collect_names(void)
+{
+    GString *names = g_string_new(NULL);
+    for (int number = 0; number < SYSCALLS_UNKNOWN; number++) {
+        char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, number);
+        g_string_append_len(names, name ? name : "", name ? (gssize)strlen(name) + 1 : 1);
+        free(name);
+    }
+    call_names = g_string_free(names, FALSE);
+}
+
+/* NULL: none that is known. */
+static const char *call_name(int number)
+{
+    const char *name = call_names;
+    if (number < 0 || number >= SYSCALLS_UNKNOWN) {
+        return NULL;
+    }
+    for (int i = 0; i < number; i++) {
+        name += strlen(name) + 1;
+    }
+    return *name ? name : NULL;
+}
+
 /* The thread has made a call that it must not: says which, and lets the signal end the process. */
 static void on_violation(int number, siginfo_t *info, void *ucontext)
 {
     char thread[16] = "?", text[200];
     sigaction(number, &signal_before, NULL);
     prctl(PR_GET_NAME, thread);
-    /* It allocates; a lock of the allocator's is not held at a call that is no allocator's. */
-    char *name = seccomp_syscall_resolve_num_arch(info->si_arch, info->si_syscall);
+    const char *name = info->si_arch == AUDIT_ARCH_X86_64 ? call_name(info->si_syscall) : NULL;
     snprintf(text, sizeof(text), "the %s thread '%s' called %s (%d), which is not on its list: it is stopped",
              confine_kind_name(thread_kind), thread, name ? name : "an unknown system call",
              info->si_syscall);
@@ -216,6 +243,9 @@ static void on_violation(int number, siginfo_t *info, void *ucontext)
 void filter_init_signal(void)
 {
     struct sigaction action = {.sa_sigaction = on_violation, .sa_flags = SA_SIGINFO | SA_NODEFER}, before;
+    if (!call_names) {
+        collect_names();
+    }
     sigaction(SIGSYS, &action, &before);
     if (before.sa_sigaction != on_violation) {
         signal_before = before;

@@ -66,6 +66,14 @@ static gpointer play(gpointer data)
     } else { /* what each kind may: memory, a thread, a name, time */
         g_autofree char *memory = g_malloc(8 << 20);
         memset(memory, 1, 8 << 20);
+        /* So much in small pieces that the allocator gives some of it back. */
+        g_autoptr(GPtrArray) pieces = g_ptr_array_new_with_free_func(g_free);
+        for (guint i = 0; i < 200; i++) {
+            g_ptr_array_add(pieces, memset(g_malloc(64 << 10), 1, 64 << 10));
+        }
+        while (pieces->len > 0) {
+            g_ptr_array_remove_index(pieces, pieces->len - 1);
+        }
         g_thread_join(g_thread_new("another", nothing, NULL));
         pthread_setname_np(pthread_self(), "renamed");
         g_usleep(1000);
