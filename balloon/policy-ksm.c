@@ -11,7 +11,16 @@
 #define SLEEP_MS 10
 /* Two passes are to be done in so many ms: with the time to see the growth, below the six seconds that are
  * promised. */
-#define BURST_MS 4000
+#define BURST_MS 3500
+/* The first goes on where the scanner stopped last time: it is not whole. */
+#define BURST_PASSES 3
+/* How often it wakes in 1000 s is measured, for on a host with work to do it waits for its turn: before that
+ * it is taken to work as long as it sleeps. */
+#define WAKES     (1000 * 1000 / (2 * SLEEP_MS))
+#define WAKES_MIN (WAKES / 10)
+#define WAKES_MAX (WAKES * 2)
+/* A measurement takes so long at least. */
+#define MEASURE_MS 200
 /* What the kernel takes for pages_to_scan without hurting: ksmtuned's least, the kernel's advisor's most. */
 #define PAGES_MIN 64
 #define PAGES_MAX 30000
@@ -83,6 +92,14 @@ static void enter(PolicyKsmState *state, const PolicyKsmHost *host, PolicyKsmDec
     decision->reason = reason;
 }
 
+/* While nothing is scanned, what guests that have gone had merged stays counted; the first pass clears that
+ * away. A scan's gain is therefore that from the lowest point in it. */
+static void sink(PolicyKsmState *state, const PolicyKsmHost *host)
+{
+    state->began_profit = MIN(state->began_profit, host->profit);
+    state->seen_profit = MIN(state->seen_profit, host->profit);
+}
+
 /* Whether the scan as a whole was worth its CPU time. */
 static gboolean brought(const PolicyKsmConfig *config, const PolicyKsmState *state, const PolicyKsmHost *host)
 {
@@ -105,7 +122,7 @@ static void finish(const PolicyKsmConfig *config, PolicyKsmState *state, const P
             states[i].fruitless = 0;
         else if (fresh >= GROWTH_MIN)
             states[i].fruitless++;
-        states[i].scanned = guests[i].mergeable;
+        states[i].scanned = MIN(states[i].older, guests[i].mergeable);
     }
     state->fruitless = fruitless ? state->fruitless + 1 : 0;
     gint64 pause = config->pass_ms << MIN(state->fruitless, DOUBLINGS_MAX);
@@ -143,20 +160,45 @@ static void begin(PolicyKsmState *state, const PolicyKsmHost *host, const Policy
         enter(state, host, decision, POLICY_KSM_PASS, POLICY_KSM_REASON_DUE, now);
     else
         return;
-    for (guint i = 0; i < count; i++)
+    for (guint i = 0; i < count; i++) {
         states[i].merged = guests[i].merged;
+        states[i].newer = states[i].older = states[i].scanned;
+    }
+}
+
+/* A pass has ended: what a guest had at the end of the one before has been through a whole one. */
+static void end_pass(PolicyKsmState *state, const PolicyKsmHost *host, const PolicyKsmGuest *guests,
+                     PolicyKsmGuestState *states, guint count)
+{
+    for (guint i = 0; host->full_scans != state->scans && i < count; i++) {
+        states[i].older = host->full_scans > state->scans + 1 ? guests[i].mergeable : states[i].newer;
+        states[i].newer = guests[i].mergeable;
+    }
+    state->scans = host->full_scans;
+}
+
+/* How often ksmd has woken since the last plan. */
+static void count_wakes(PolicyKsmState *state, const PolicyKsmHost *host, gint64 now)
+{
+    gint64 elapsed = now - state->now, done = host->scanned - state->scanned;
+    if (state->pages > 0 && state->scanned > 0 && done > 0 && elapsed >= MEASURE_MS) {
+        gint64 wakes = MIN(done, (gint64)1 << 40) * 1000 * 1000 / elapsed / state->pages;
+        state->wakes = CLAMP(wakes, WAKES_MIN, WAKES_MAX);
+    }
+    state->scanned = host->scanned;
 }
 
 /* Pages for each wake: two passes in the time of a burst, while there is credit; then what the budget
  * pays. */
-static gint32 pages_for(const PolicyKsmState *state, const PolicyKsmGuest *guests, guint count, gint64 budget)
+static gint32 pages_for(const PolicyKsmState *state, const PolicyKsmHost *host, const PolicyKsmGuest *guests,
+                        guint count, gint64 budget)
 {
-    gint64 pages = 0;
+    gint64 pages = 0, tracked = CLAMP(host->tracked, 0, (gint64)1 << 30) * PAGES_PER_MIB;
     for (guint i = 0; i < count; i++)
         if (guests[i].counts)
             pages += CLAMP(guests[i].mergeable, 0, (gint64)1 << 30) * PAGES_PER_MIB;
-    /* Half of the time it sleeps. */
-    gint64 wanted = pages * 2 * 2 * SLEEP_MS / BURST_MS;
+    gint64 wakes = state->wakes > 0 ? state->wakes : WAKES;
+    gint64 wanted = MIN(MAX(pages, tracked), (gint64)1 << 40) * 2 * 1000 * 1000 / BURST_MS / wakes;
     gint64 paid = SLEEP_MS * budget * 1000 / PAGE_NS;
     if (state->credit <= 0 || state->phase == POLICY_KSM_PASS)
         wanted = MIN(wanted, paid);
@@ -189,7 +231,9 @@ void policy_ksm_plan(const PolicyKsmConfig *config, PolicyKsmState *state, const
 {
     *decision = (PolicyKsmDecision){.sleep_ms = SLEEP_MS};
     gint64 budget = keep_account(config, state, host, now);
+    count_wakes(state, host, now);
     state->now = now;
+    sink(state, host);
     if (relaxed(config, state, host)) {
         /* What has grown meanwhile is scanned when memory is short. */
         if (state->phase != POLICY_KSM_QUIET)
@@ -197,7 +241,7 @@ void policy_ksm_plan(const PolicyKsmConfig *config, PolicyKsmState *state, const
     } else if (state->phase == POLICY_KSM_QUIET) {
         begin(state, host, guests, states, count, decision, now);
     } else if (state->phase == POLICY_KSM_BURST) {
-        if (host->full_scans >= state->began_scans + 2) {
+        if (host->full_scans >= state->began_scans + BURST_PASSES) {
             if (brought(config, state, host))
                 enter(state, host, decision, POLICY_KSM_VERIFY, POLICY_KSM_REASON_WORTH, now);
             else
@@ -207,10 +251,12 @@ void policy_ksm_plan(const PolicyKsmConfig *config, PolicyKsmState *state, const
                                                : !worth(config, state, host)) {
         finish(config, state, host, guests, states, count, decision, now);
     }
+    end_pass(state, host, guests, states, count);
     decision->phase = state->phase;
     decision->run = state->phase != POLICY_KSM_QUIET;
-    decision->pages = pages_for(state, guests, count, budget);
+    decision->pages = pages_for(state, host, guests, count, budget);
     /* Out of credit and over the budget for good: it sleeps until it has earned some. */
     if (state->credit <= -config->burst_ms * 1000)
         decision->run = FALSE;
+    state->pages = decision->run ? decision->pages : 0;
 }

@@ -34,6 +34,8 @@ typedef struct PolicyKsmHost {
     gint64 full_scans;       /* passes over all memory since boot */
     gint64 profit;           /* MiB saved, less what the scanner's own tables take; may be negative */
     gint64 cpu_ms;           /* CPU time of ksmd since it started */
+    gint64 tracked;          /* MiB that the scanner has in its tables, whosoever they are */
+    gint64 scanned;          /* pages that it has looked at since boot; 0: not known */
     gint32 cpu_pressure; /* permille of the last 10 s in which something waited for a CPU; -1: not known */
 } PolicyKsmHost;
 
@@ -45,14 +47,15 @@ typedef struct PolicyKsmGuest {
 } PolicyKsmGuest;
 
 typedef struct PolicyKsmGuestState {
-    gint64 scanned;  /* MiB that it had when it was last scanned whole */
-    gint64 merged;   /* when that scan began */
-    guint fruitless; /* scans in a row that merged nothing of what was new */
+    gint64 scanned;      /* MiB of which two whole passes have been made */
+    gint64 newer, older; /* MiB that it had at the end of the last pass of this scan, and of that before */
+    gint64 merged;       /* when the scan began */
+    guint fruitless;     /* scans in a row that merged nothing of what was new */
 } PolicyKsmGuestState;
 
 typedef enum {
     POLICY_KSM_QUIET,
-    POLICY_KSM_BURST,  /* two passes: the first takes checksums, the second merges */
+    POLICY_KSM_BURST,  /* two whole passes: the first takes checksums, the second merges */
     POLICY_KSM_VERIFY, /* further ones, while they are worth their CPU time */
     POLICY_KSM_PASS,   /* one, now and then */
     POLICY_KSM_PHASES
@@ -63,7 +66,7 @@ typedef enum {
     POLICY_KSM_REASON_NONE,
     POLICY_KSM_REASON_GROWN,     /* a guest has grown since it was scanned */
     POLICY_KSM_REASON_DUE,       /* long since the last pass */
-    POLICY_KSM_REASON_WORTH,     /* two passes are done: it goes on while it brings something */
+    POLICY_KSM_REASON_WORTH,     /* these passes are done: it goes on while it brings something */
     POLICY_KSM_REASON_DONE,      /* it brings no more */
     POLICY_KSM_REASON_FRUITLESS, /* it brought nothing */
     POLICY_KSM_REASON_RELAXED,   /* the host has memory to spare, or the mode is off */
@@ -77,11 +80,15 @@ typedef struct PolicyKsmState {
     PolicyKsmPhase phase;
     gint64 since;       /* when the phase began */
     gint64 began_scans; /* full_scans when the scan began */
+    gint64 scans;       /* at the last plan */
     gint64 began_cpu, began_profit;
     gint64 seen_scans, seen_cpu, seen_profit; /* when its worth was last looked at */
     gint64 cpu_ms;                            /* at the last plan */
     gint64 credit;                            /* CPU time that may still be used, in 1/1000 ms */
     gint64 rest_until;                        /* no scan before */
+    gint64 scanned;                           /* at the last plan */
+    gint64 wakes;                             /* of ksmd in 1000 s, as seen; 0: not yet */
+    gint32 pages;                             /* for each, as decided; 0: it did not run */
     guint fruitless;                          /* scans in a row that brought nothing */
 } PolicyKsmState;
 

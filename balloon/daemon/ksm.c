@@ -114,6 +114,10 @@ static void look_at_host(Ksm *ksm, const Fleet *fleet, PolicyKsmHost *seen)
     seen->available = fleet->host.available;
     seen->full_scans = number_of(ksm, "full_scans");
     seen->cpu_ms = cpu_ms(ksm);
+    seen->scanned = number_of(ksm, "pages_scanned");
+    seen->tracked = (ksm->sharing + number_of(ksm, "pages_shared") + number_of(ksm, "pages_unshared") +
+                     number_of(ksm, "pages_volatile")) /
+                    KSM_PAGES_PER_MIB;
     seen->cpu_pressure = host_pressure(ksm->host, "cpu", "some");
 }
 

@@ -14,20 +14,33 @@
 static const RecordField CONFIG_FIELDS[] = {
     CONFIG(mode),     CONFIG(start_permille), CONFIG(short_permille), CONFIG(budget_permille),
     CONFIG(burst_ms), CONFIG(profit_floor),   CONFIG(pass_ms),        {0}};
-static const RecordField HOST_FIELDS[] = {
-    HOST(total), HOST(available), HOST(full_scans), HOST(profit), HOST(cpu_ms), HOST(cpu_pressure), {0}};
-static const RecordField STATE_FIELDS[] = {STATE(now),         STATE(phase),
-                                           STATE(since),       STATE(began_scans),
-                                           STATE(began_cpu),   STATE(began_profit),
-                                           STATE(seen_scans),  STATE(seen_cpu),
-                                           STATE(seen_profit), STATE(cpu_ms),
-                                           STATE(credit),      STATE(rest_until),
-                                           STATE(fruitless),   {0}};
+static const RecordField HOST_FIELDS[] = {HOST(total),   HOST(available), HOST(full_scans),
+                                          HOST(profit),  HOST(cpu_ms),    HOST(cpu_pressure),
+                                          HOST(tracked), HOST(scanned),   {0}};
+static const RecordField STATE_FIELDS[] = {STATE(now),
+                                           STATE(phase),
+                                           STATE(since),
+                                           STATE(began_scans),
+                                           STATE(began_cpu),
+                                           STATE(began_profit),
+                                           STATE(seen_scans),
+                                           STATE(seen_cpu),
+                                           STATE(seen_profit),
+                                           STATE(cpu_ms),
+                                           STATE(credit),
+                                           STATE(rest_until),
+                                           STATE(fruitless),
+                                           STATE(scanned),
+                                           STATE(wakes),
+                                           STATE(pages),
+                                           {0}};
 static const RecordField VERDICT_FIELDS[] = {VERDICT(run),   VERDICT(pages),  VERDICT(sleep_ms),
                                              VERDICT(phase), VERDICT(reason), {0}};
 static const RecordField GUEST_FIELDS[] = {GUEST(counts), GUEST(mergeable), GUEST(merged), {0}};
 static const RecordField GUEST_STATE_FIELDS[] = {
-    GUEST_STATE(scanned), GUEST_STATE(merged), GUEST_STATE(fruitless), {0}};
+    GUEST_STATE(scanned), GUEST_STATE(merged),    GUEST_STATE(newer),
+    GUEST_STATE(older),   GUEST_STATE(fruitless), STATE(scanned),
+    STATE(wakes),         STATE(pages),           {0}};
 
 static void plan(Law *law, guint count, gint64 now)
 {

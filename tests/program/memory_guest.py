@@ -89,10 +89,11 @@ def rewrite(first, pages):
 
 
 home = os.path.join(folder, name)
-os.makedirs(home, exist_ok=True)
+os.makedirs(folder + '.new/' + name)
 server = socket.socket(socket.AF_UNIX)
-server.bind(os.path.join(home, 'qmp.sock'))
+server.bind(folder + '.new/' + name + '/qmp.sock')
 server.listen(8)
+os.rename(folder + '.new/' + name, home)  # it is found when it listens
 threading.Thread(target=listen, args=(server,), daemon=True).start()
 print('ready', flush=True)
 for words in sys.stdin:
