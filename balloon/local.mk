@@ -34,8 +34,11 @@ balloon_daemon_libballoond_a_SOURCES = \
 	balloon/daemon/ksm.c balloon/daemon/ksm.h balloon/daemon/ksm-private.h balloon/daemon/ksm-report.c \
 	balloon/daemon/law.c balloon/daemon/law.h \
 	balloon/daemon/law-ksm.c balloon/daemon/law-ksm.h \
+	balloon/daemon/law-numa.c balloon/daemon/law-numa.h \
 	balloon/daemon/law-vcpu.c balloon/daemon/law-vcpu.h \
 	balloon/daemon/loop.c balloon/daemon/loop.h \
+	balloon/daemon/numa.c balloon/daemon/numa.h balloon/daemon/numa-private.h \
+	balloon/daemon/numa-process.c balloon/daemon/numa-report.c \
 	balloon/daemon/observe.c balloon/daemon/observe.h \
 	balloon/daemon/processes.c balloon/daemon/processes.h \
 	balloon/daemon/nodes.c balloon/daemon/nodes.h \

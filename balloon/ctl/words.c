@@ -74,6 +74,23 @@ char *words_ksm(JsonObject *status)
                            cpu / 1000, cpu % 1000 / 100);
 }
 
+char *words_numa(JsonObject *status)
+{
+    GString *out = g_string_new(NULL);
+    JsonObject *numa = words_object(status, "numa");
+    JsonArray *rows = numa != NULL && json_object_has_member(numa, "advice")
+                          ? json_object_get_array_member(numa, "advice")
+                          : NULL;
+    for (guint i = 0; rows != NULL && i < json_array_get_length(rows); i++) {
+        JsonObject *row = json_array_get_object_element(rows, i);
+        g_autofree char *name = text_clean(words_text(row, "guest"));
+        g_string_append_printf(out, "numa: %s %s node " D ", " D " %% of its accesses are local\n", name,
+                               strcmp(words_text(numa, "mode"), "act") == 0 ? "was led to" : "should be on",
+                               words_number(row, "node"), words_number(row, "local") / 10);
+    }
+    return g_string_free(out, FALSE);
+}
+
 char *words_silent(JsonObject *status)
 {
     GString *out = g_string_new(NULL);
@@ -269,6 +286,7 @@ static void add_host(GString *out, JsonObject *host, JsonObject *derived)
 static const char *title_of(const char *law)
 {
     return strcmp(law, "ksm") == 0    ? "KSM (MiB)"
+           : strcmp(law, "numa") == 0 ? "NUMA (permille; ms; MiB)"
            : strcmp(law, "vcpu") == 0 ? "vCPUs (ms; permille of a CPU)"
                                       : law;
 }

@@ -17,6 +17,8 @@ JsonObject *words_object(JsonObject *object, const char *name);
 /* "host: …"; and of KSM, NULL if it is off. Owned. */
 char *words_host(JsonObject *status);
 char *words_ksm(JsonObject *status);
+/* The guests that should be, or were led, to another node, a line each. Owned. */
+char *words_numa(JsonObject *status);
 /* The sources that do not answer, a line each. Owned. */
 char *words_silent(JsonObject *status);
 

@@ -46,12 +46,15 @@ void audit_laws_add_config(Law *logged, GString *out, const Fleet *fleet, gboole
     g_string_append(out, ", \"laws\": {");
     for (guint i = 0; i < FLEET_LAWS; i++) {
         const Law *law = &fleet->laws[i];
-        if (start)
+        gboolean anew = start || logged[i].runs != law->runs;
+        if (anew)
             law_set(&logged[i], NULL);
         law_set(&logged[i], law->part[LAW_CONFIG]);
+        logged[i].runs = law->runs;
         if (!law->on)
             continue;
-        g_string_append_printf(out, "%s\"%s\": {\"config\": {", any ? ", " : "", law->class->name);
+        g_string_append_printf(out, "%s\"%s\": {%s\"config\": {", any ? ", " : "", law->class->name,
+                               anew && !start ? "\"anew\": true, " : "");
         record_write(out, law->class->part[LAW_CONFIG].fields, law->part[LAW_CONFIG], NULL);
         g_string_append_c(out, '}');
         if (start)

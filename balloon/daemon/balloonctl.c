@@ -50,10 +50,12 @@ static void print_status(JsonObject *status)
 {
     JsonArray *guests = json_object_get_array_member(status, "guests");
     g_autofree char *host = words_host(status), *ksm = words_ksm(status), *silent = words_silent(status);
+    g_autofree char *numa = words_numa(status);
     g_autofree char *heading = words_heading();
     puts(host);
     if (ksm != NULL)
         puts(ksm);
+    fputs(numa, stdout);
     fputs(silent, stdout);
     puts(heading);
     for (guint i = 0; i < json_array_get_length(guests); i++) {

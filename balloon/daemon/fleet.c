@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "balloon/daemon/law-ksm.h"
+#include "balloon/daemon/law-numa.h"
 #include "balloon/daemon/law-vcpu.h"
 
 #define FIRST_ROOM 16
 
-const LawClass *const FLEET_CLASSES[FLEET_LAWS] = {[FLEET_KSM] = &LAW_KSM, [FLEET_VCPU] = &LAW_VCPU};
+const LawClass *const FLEET_CLASSES[FLEET_LAWS] = {
+    [FLEET_KSM] = &LAW_KSM, [FLEET_VCPU] = &LAW_VCPU, [FLEET_NUMA] = &LAW_NUMA};
 
 void fleet_clear(Fleet *fleet)
 {

@@ -29,6 +29,8 @@ typedef struct FleetGuest {
     gboolean unmanaged;        /* by the configuration */
     gboolean no_ksm;           /* likewise: what it has is not worth a scan */
     gint32 vcpu_min, vcpu_max; /* by the configuration; 0: not said */
+    gboolean no_numa;          /* likewise: it is not led to a node */
+    gboolean lives;            /* is neither paused nor silent, whatever is known of its memory */
     char *class;
     gboolean has_period;         /* its driver was asked for statistics */
     PolicyReason reason;         /* of its last change */
@@ -38,7 +40,7 @@ typedef struct FleetGuest {
 } FleetGuest;
 
 /* The laws beside that of memory. */
-typedef enum { FLEET_KSM, FLEET_VCPU, FLEET_LAWS } FleetLaw;
+typedef enum { FLEET_KSM, FLEET_VCPU, FLEET_NUMA, FLEET_LAWS } FleetLaw;
 extern const LawClass *const FLEET_CLASSES[FLEET_LAWS];
 
 typedef struct Fleet {

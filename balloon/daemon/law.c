@@ -24,6 +24,7 @@ void law_set(Law *law, gconstpointer config)
     }
     for (guint i = 0; !law->on && i < LAW_SHARED; i++)
         law->part[i] = g_malloc0(MAX(law->class->part[i].size, 1));
+    law->runs += !law->on;
     memcpy(law->part[LAW_CONFIG], config, law->class->part[LAW_CONFIG].size);
     law->on = TRUE;
 }

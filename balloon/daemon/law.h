@@ -43,6 +43,7 @@ typedef struct LawClass {
 struct Law {
     const LawClass *class;
     gboolean on;
+    guint runs; /* how often it was switched on */
     guint room; /* of the arrays */
     gpointer part[LAW_PARTS];
 };

@@ -91,6 +91,7 @@ static void apply_terms(const Loop *loop, guint place)
     guest->class = g_strdup(terms.class);
     guest->unmanaged = !terms.manage;
     guest->no_ksm = !terms.ksm;
+    guest->no_numa = !terms.numa;
     guest->vcpu_min = terms.vcpu_min;
     guest->vcpu_max = terms.vcpu_max;
     seen->max = terms.max;
@@ -104,8 +105,9 @@ static void take_memory(const Loop *loop, guint place, const Domain *domain)
     PolicyGuest *seen = &loop->fleet.guests[place];
     const DomainMemory *memory = &domain->memory;
     gint64 whole = memory->maximum == DOMAIN_UNKNOWN ? 0 : (gint64)(memory->maximum / KIB_PER_MIB);
-    guest->runs = (domain->state == DOMAIN_STATE_RUNNING || domain->state == DOMAIN_STATE_BLOCKED) &&
-                  domain->answers && whole > 0 && memory->current != DOMAIN_UNKNOWN;
+    guest->lives =
+        (domain->state == DOMAIN_STATE_RUNNING || domain->state == DOMAIN_STATE_BLOCKED) && domain->answers;
+    guest->runs = guest->lives && whole > 0 && memory->current != DOMAIN_UNKNOWN;
     if (guest->runs) {
         if (whole != guest->whole) {
             guest->whole = whole;
@@ -182,12 +184,13 @@ static void sort_out_missing(Loop *loop)
         if (guest->key == NULL || guest->seen_at == loop->now)
             continue;
         if (feed != NULL && feed->failing && loop->now - guest->seen_at < FORGET_MS) {
-            guest->runs = FALSE;
+            guest->runs = guest->lives = FALSE;
             loop->fleet.guests[i].flags = 0;
             continue;
         }
         g_info("%s has gone", guest->name);
         processes_forget(loop->processes, guest->uuid);
+        numa_forget(loop->numa, i);
         fleet_remove(&loop->fleet, i);
         if (loop->audit != NULL)
             audit_note_gone(loop->audit, i);
@@ -281,12 +284,14 @@ static void step(Loop *loop)
     }
     sort_out_missing(loop);
     ksm_look(loop->ksm, &loop->fleet);
+    numa_look(loop->numa, &loop->fleet, loop->now, loop->paused);
     vcpus_look(loop->vcpus, loop->now);
     fleet_plan(&loop->fleet, loop->now);
     if (loop->audit != NULL)
         audit_tick(loop->audit, &loop->fleet, loop->now);
     carry_out(loop);
     ksm_act(loop->ksm, &loop->fleet, loop->paused);
+    numa_act(loop->numa, &loop->fleet);
     vcpus_act(loop->vcpus);
     loop->ticks++;
     if (loop->fake != NULL && fake_source_is_over(loop->fake) && loop->on_over != NULL)
@@ -351,11 +356,12 @@ static void on_pressure(gpointer user_data)
 /* ---- the whole ---- */
 
 /* Settings of the host that laws change, see keep.h. */
-static const KeepKind *const KINDS[] = {&KSM_SETTINGS, NULL};
+static const KeepKind *const KINDS[] = {&KSM_SETTINGS, &NUMA_AFFINITIES, NULL};
 
 static void configure_laws(Loop *loop, const Settings *settings)
 {
     ksm_configure(loop->ksm, &loop->fleet, settings, loop->fake == NULL);
+    numa_configure(loop->numa, &loop->fleet, settings, loop->fake == NULL);
     vcpus_configure(loop->vcpus, settings, loop->fake == NULL, loop->dry_run);
 }
 
@@ -395,6 +401,7 @@ Loop *loop_new(Settings *settings, const char *root, gboolean dry_run, void (*on
     loop->keep = keep_open(root, KINDS, dry_run);
     loop->processes = processes_new(root);
     loop->ksm = ksm_new(loop->host, loop->keep, dry_run);
+    loop->numa = numa_new(loop->host, loop->keep, dry_run);
     loop->vcpus = vcpus_new(&loop->fleet, loop->host, source_of, &loop->acting);
     GPtrArray *feeds = open_feeds(loop, settings, error);
     if (feeds != NULL) {
@@ -430,6 +437,7 @@ void loop_free(Loop *loop)
         continue;
     g_clear_pointer(&loop->audit, audit_close);
     g_clear_pointer(&loop->ksm, ksm_free);
+    g_clear_pointer(&loop->numa, numa_free);
     g_clear_pointer(&loop->vcpus, vcpus_free);
     g_clear_pointer(&loop->processes, processes_free);
     g_clear_pointer(&loop->keep, keep_free);

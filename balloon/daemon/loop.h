@@ -10,6 +10,7 @@
 #include "balloon/daemon/fleet.h"
 #include "balloon/daemon/host.h"
 #include "balloon/daemon/ksm.h"
+#include "balloon/daemon/numa.h"
 #include "balloon/daemon/processes.h"
 #include "balloon/daemon/settings.h"
 #include "balloon/daemon/vcpus.h"
@@ -38,6 +39,7 @@ struct Loop {
     Keep *keep; /* settings of the host that have to be put back */
     Processes *processes;
     Ksm *ksm;
+    Numa *numa;
     Vcpus *vcpus;
     gboolean watches; /* the kernel tells when tasks wait for memory */
     gboolean blind;   /* the host could not be looked at */

@@ -48,6 +48,8 @@ gboolean replay_laws_config(Fleet *fleet, JsonObject *line, gboolean start, GErr
             fields != NULL ? g_malloc0(MAX(law->class->part[LAW_CONFIG].size, 1)) : NULL;
         if (fields != NULL)
             record_read(law->class->part[LAW_CONFIG].fields, fields, config);
+        if (logged != NULL && json_object_has_member(logged, "anew"))
+            fleet_set_law(fleet, i, NULL);
         fleet_set_law(fleet, i, config);
         if (start && logged != NULL && !take_states(fleet, law, logged))
             return replay_bad(error, "the state of %s is not whole", law->class->name);

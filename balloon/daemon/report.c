@@ -83,6 +83,7 @@ JsonObject *report_status(const Loop *loop)
     json_object_set_int_member(object, "refused", (gint64)loop->refused);
     json_object_set_object_member(object, "host", host_object(loop));
     json_object_set_object_member(object, "ksm", ksm_status(loop->ksm, &loop->fleet));
+    json_object_set_object_member(object, "numa", numa_status(loop->numa, &loop->fleet));
     json_object_set_object_member(object, "vcpu", vcpus_status(loop->vcpus));
     for (guint i = 0; i < loop->feeds->len; i++) {
         const Feed *feed = loop->feeds->pdata[i];
@@ -123,8 +124,11 @@ JsonObject *report_explain(const Loop *loop, guint place)
         json_object_set_int_member(derived, "hurt_age", loop->now - state->hurt_at);
     json_object_set_object_member(object, "derived", derived);
     JsonObject *ksm = ksm_explain(&loop->fleet, place);
+    JsonObject *numa = numa_explain(loop->numa, &loop->fleet, place);
     if (ksm != NULL)
         json_object_set_object_member(object, "ksm", ksm);
+    if (numa != NULL)
+        json_object_set_object_member(object, "numa", numa);
     JsonObject *vcpu = vcpus_explain(loop->vcpus, place, loop->now);
     if (vcpu != NULL)
         json_object_set_object_member(object, "vcpu", vcpu);
@@ -221,6 +225,7 @@ GString *report_metrics(const Loop *loop)
     g_string_append_printf(out, "balloond_host_memory_bytes{kind=\"available\"} %" G_GINT64_FORMAT "\n",
                            loop->fleet.host.available << 20);
     ksm_metrics(loop->ksm, &loop->fleet, out);
+    numa_metrics(loop->numa, &loop->fleet, out);
     vcpus_metrics(loop->vcpus, out);
     add_family(out, loop, "balloond_guest_size_bytes", "gauge", "bytes", "What the balloon leaves a guest.",
                "", size_of);

@@ -40,6 +40,7 @@ typedef struct Key {
 
 static const char *const VCPU_MODES[] = {"off", "advise", "act", NULL}; /* VcpuMode */
 static const char *const KSM_MODES[] = {"off", "auto", "on", NULL};     /* PolicyKsmMode */
+static const char *const NUMA_MODES[] = {"off", "advise", "act", NULL}; /* NumaMode */
 
 #define SECOND           1000
 #define HOUR             (3600 * SECOND)
@@ -70,6 +71,13 @@ static const Key KEYS[] = {
     {"ksm", "use-zero-pages", KEY_BOOL, OF(Settings, ksm_fixed.use_zero_pages), 0, 0},
     {"ksm", "merge-across-nodes", KEY_BOOL, OF(Settings, ksm_fixed.merge_across_nodes), 0, 0},
     {"ksm", "max-page-sharing", KEY_COUNT, OF(Settings, ksm_fixed.max_page_sharing), 2, 1 << 20},
+    {"numa", "mode", KEY_WORD, OF(Settings, numa_mode), 0, 0, NUMA_MODES},
+    {"numa", "local", KEY_PERMILLE, OF(Settings, numa.local_permille), 10, 1000},
+    {"numa", "gain", KEY_COUNT, OF(Settings, numa.gain), 1, 1000},
+    {"numa", "slice", KEY_MIB, OF(Settings, numa.slice), 16 * (gint64)MIB, 4096 * (gint64)MIB},
+    {"numa", "in-flight", KEY_COUNT, OF(Settings, numa.in_flight), 1, 64},
+    {"numa", "pause", KEY_TIME, OF(Settings, numa.pause_ms), SECOND, 24 * HOUR},
+    {"numa", "sample", KEY_TIME, OF(Settings, numa_sample_ms), 100, HOUR},
     {"vcpu", "mode", KEY_WORD, OF(Settings, vcpu_mode), 0, 0, VCPU_MODES},
     {"vcpu", "up", KEY_PERMILLE, OF(Settings, vcpu.up_permille), 100, 1000},
     {"vcpu", "up-for", KEY_TIME, OF(Settings, vcpu.up_ms), SECOND, HOUR},
@@ -94,6 +102,7 @@ static const Key KEYS[] = {
     {"class", "shares", KEY_COUNT, OF(Rule, shares), 1, 1000000},
     {"class", "manage", KEY_BOOL, OF(Rule, manage), 0, 0},
     {"class", "ksm", KEY_BOOL, OF(Rule, ksm), 0, 0},
+    {"class", "numa", KEY_BOOL, OF(Rule, numa), 0, 0},
     {"class", "vcpu-min", KEY_COUNT, OF(Rule, vcpu_min), 1, 4096},
     {"class", "vcpu-max", KEY_COUNT, OF(Rule, vcpu_max), 1, 4096},
     {"guest", "min", KEY_AMOUNT, OF(Rule, min), 0, 0},
@@ -101,6 +110,7 @@ static const Key KEYS[] = {
     {"guest", "shares", KEY_COUNT, OF(Rule, shares), 1, 1000000},
     {"guest", "manage", KEY_BOOL, OF(Rule, manage), 0, 0},
     {"guest", "ksm", KEY_BOOL, OF(Rule, ksm), 0, 0},
+    {"guest", "numa", KEY_BOOL, OF(Rule, numa), 0, 0},
     {"guest", "vcpu-min", KEY_COUNT, OF(Rule, vcpu_min), 1, 4096},
     {"guest", "vcpu-max", KEY_COUNT, OF(Rule, vcpu_max), 1, 4096},
     {"connect", "type", KEY_TEXT, OF(Connect, type_word), 0, 0},
@@ -297,7 +307,8 @@ static void connect_free(gpointer data)
 /* Where the keys of a group go; kind: its word before the name. NULL: there is no such group. */
 static gpointer record_of(Reading *reading, const char *kind, const char *name)
 {
-    static const char *const alone[] = {"host", "balloon", "ksm", "vcpu", "audit", "status", "control", NULL};
+    static const char *const alone[] = {"host",  "balloon", "ksm",     "vcpu", "numa",
+                                        "audit", "status",  "control", NULL};
     Settings *settings = reading->settings;
     if (name == NULL)
         return g_strv_contains(alone, kind) ? settings : NULL;
@@ -305,7 +316,7 @@ static gpointer record_of(Reading *reading, const char *kind, const char *name)
     if (is_class || strcmp(kind, "guest") == 0) {
         Rule *rule = g_new0(Rule, 1);
         rule->name = g_strdup(name);
-        rule->manage = rule->ksm = TRUE;
+        rule->manage = rule->ksm = rule->numa = TRUE;
         g_ptr_array_add(is_class ? settings->classes : settings->guests, rule);
         return rule;
     }
@@ -460,6 +471,9 @@ Settings *settings_new(void)
     Settings *settings = g_new0(Settings, 1);
     policy_config_init(&settings->policy);
     policy_ksm_config_init(&settings->ksm);
+    policy_numa_config_init(&settings->numa);
+    settings->numa_mode = NUMA_ADVISE;
+    settings->numa_sample_ms = 30 * SECOND;
     settings->ksm_fixed = (KsmFixed){-1, -1, -1, -1};
     policy_vcpu_config_init(&settings->vcpu);
     settings->vcpu.crowd_permille = 1000; /* there is nothing to hold guests to quotas with */
@@ -571,7 +585,7 @@ static const Rule *class_of(const Settings *settings, const char *guest)
 Terms settings_terms(const Settings *settings, const char *guest, gint64 max)
 {
     const Rule *class = class_of(settings, guest);
-    Terms terms = {class != NULL ? class->name : NULL, max, 0, 0, TRUE, TRUE, 0, 0};
+    Terms terms = {class != NULL ? class->name : NULL, max, 0, 0, TRUE, TRUE, TRUE, 0, 0};
     Amount min = {0};
     Amount most = {0};
     const Rule *rules[2] = {class, NULL};
@@ -591,6 +605,7 @@ Terms settings_terms(const Settings *settings, const char *guest, gint64 max)
         terms.shares = rule->shares > 0 ? rule->shares : terms.shares;
         terms.manage = terms.manage && rule->manage;
         terms.ksm = terms.ksm && rule->ksm;
+        terms.numa = terms.numa && rule->numa;
         terms.vcpu_min = rule->vcpu_min > 0 ? rule->vcpu_min : terms.vcpu_min;
         terms.vcpu_max = rule->vcpu_max > 0 ? rule->vcpu_max : terms.vcpu_max;
     }

@@ -2,14 +2,15 @@
 /*
  * settings: balloond's configuration file (a GKeyFile), read as a whole or refused as a whole.
  *
- * Groups: [host] [balloon] [ksm] [vcpu] [audit] [status] [control], and any number of [class NAME], [guest
- * NAME] and [connect NAME]. What is not there has its default. Every problem is told as "FILE:LINE: reason":
- * keys and groups that are not known, twice there, values without a unit or out of range, marks in the wrong
- * order.
+ * Groups: [host] [balloon] [ksm] [vcpu] [numa] [audit] [status] [control], and any number of [class NAME],
+ * [guest NAME] and [connect NAME]. What is not there has its default. Every problem is told as "FILE:LINE:
+ * reason": keys and groups that are not known, twice there, values without a unit or out of range, marks in
+ * the wrong order.
  */
 #pragma once
 
 #include "balloon/policy-ksm.h"
+#include "balloon/policy-numa.h"
 #include "balloon/policy-vcpu.h"
 #include "balloon/policy.h"
 
@@ -28,6 +29,7 @@ typedef struct Rule {
     gboolean manage;           /* else its size is left as it is */
     gboolean ksm;              /* what it has is worth a scan */
     gint32 vcpu_min, vcpu_max; /* 0: not said */
+    gboolean numa;             /* it may be led to a node */
 } Rule;
 
 typedef enum { VCPU_OFF, VCPU_ADVISE, VCPU_ACT } VcpuMode;
@@ -50,10 +52,15 @@ typedef struct KsmFixed {
     gint32 max_page_sharing;
 } KsmFixed;
 
+typedef enum { NUMA_OFF, NUMA_ADVISE, NUMA_ACT } NumaMode;
+
 typedef struct Settings {
     PolicyConfig policy;
     PolicyKsmConfig ksm;
     KsmFixed ksm_fixed;
+    NumaMode numa_mode;
+    PolicyNumaConfig numa;
+    gint64 numa_sample_ms; /* between two looks at where a guest's memory is */
     PolicyVcpuConfig vcpu;
     gint32 vcpu_mode; /* VcpuMode */
     gint64 tick_ms;
@@ -87,7 +94,7 @@ typedef struct Terms {
     gint64 max, min;   /* MiB */
     gint32 shares;
     gboolean manage;
-    gboolean ksm;
+    gboolean ksm, numa;
     gint32 vcpu_min, vcpu_max; /* 0: not said */
 } Terms;
 Terms settings_terms(const Settings *settings, const char *guest, gint64 max);

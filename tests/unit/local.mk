@@ -141,7 +141,7 @@ if ENABLE_BALLOON
 check_PROGRAMS += tests/unit/test_policy tests/unit/test_policy_ksm \
 	tests/unit/test_policy_vcpu tests/unit/test_policy_numa \
 	tests/unit/test_balloond tests/unit/test_balloond_keep \
-	tests/unit/test_balloond_observe tests/unit/test_balloond_vcpus
+	tests/unit/test_balloond_observe tests/unit/test_balloond_vcpus tests/unit/test_balloond_numa
 endif
 endif
 tests_unit_test_policy_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
@@ -149,6 +149,8 @@ tests_unit_test_policy_ksm_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS
 tests_unit_test_policy_vcpu_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
 tests_unit_test_policy_numa_LDADD = balloon/libpolicy.a $(BASE_LIBS) $(CHECK_LIBS)
 tests_unit_test_balloond_SOURCES = tests/unit/test_balloond.c $(fake_root)
+tests_unit_test_balloond_numa_SOURCES = tests/unit/test_balloond_numa.c $(fake_root)
+tests_unit_test_balloond_numa_LDADD = $(BALLOOND_LIBS) $(CHECK_LIBS)
 tests_unit_test_balloond_keep_SOURCES = tests/unit/test_balloond_keep.c $(fake_root)
 tests_unit_test_balloond_keep_LDADD = $(BALLOOND_LIBS) $(CHECK_LIBS)
 tests_unit_test_balloond_LDADD = $(BALLOOND_LIBS) $(CHECK_LIBS)
