@@ -30,7 +30,7 @@ typedef struct FleetGuest {
     gboolean no_ksm;           /* likewise: what it has is not worth a scan */
     gint32 vcpu_min, vcpu_max; /* by the configuration; 0: not said */
     gboolean no_numa;          /* likewise: it is not led to a node */
-    gboolean lives;            /* is neither paused nor silent, whatever is known of its memory */
+    gboolean lives;            /* is not paused, as far as is known; its monitor may be silent */
     char *class;
     gboolean has_period;         /* its driver was asked for statistics */
     PolicyReason reason;         /* of its last change */

@@ -105,9 +105,8 @@ static void take_memory(const Loop *loop, guint place, const Domain *domain)
     PolicyGuest *seen = &loop->fleet.guests[place];
     const DomainMemory *memory = &domain->memory;
     gint64 whole = memory->maximum == DOMAIN_UNKNOWN ? 0 : (gint64)(memory->maximum / KIB_PER_MIB);
-    guest->lives =
-        (domain->state == DOMAIN_STATE_RUNNING || domain->state == DOMAIN_STATE_BLOCKED) && domain->answers;
-    guest->runs = guest->lives && whole > 0 && memory->current != DOMAIN_UNKNOWN;
+    guest->lives = domain->state == DOMAIN_STATE_RUNNING || domain->state == DOMAIN_STATE_BLOCKED;
+    guest->runs = guest->lives && domain->answers && whole > 0 && memory->current != DOMAIN_UNKNOWN;
     if (guest->runs) {
         if (whole != guest->whole) {
             guest->whole = whole;

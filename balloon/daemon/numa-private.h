@@ -2,6 +2,7 @@
 /* numa-private: what numa.c does, numa-process.c sees of a guest's process, and numa-report.c tells. */
 #pragma once
 
+#include "balloon/daemon/nodes.h"
 #include "balloon/daemon/numa.h"
 #include "balloon/policy-numa.h"
 
@@ -56,11 +57,11 @@ struct Numa {
     NumaMode mode;
     gint64 sample_ms;
     char *why_not;
-    char *online;                                           /* nodes: "0-1" */
-    char *cpus[POLICY_NUMA_NODES];                          /* "0-3"; NULL: no such node */
-    GArray *node_of;                                        /* of guint8: CPU -> node */
-    gint64 busy[POLICY_NUMA_NODES], all[POLICY_NUMA_NODES]; /* ticks of its CPUs, at the last look */
-    GPtrArray *places;                                      /* of NumaPlace */
+    char *online;                  /* nodes: "0-1" */
+    char *cpus[POLICY_NUMA_NODES]; /* "0-3"; NULL: no such node */
+    GArray *node_of;               /* of guint8: CPU -> node */
+    Nodes nodes;                   /* as last looked at */
+    GPtrArray *places;             /* of NumaPlace */
     guint next;
     guint64 pins, refused;
     gint64 moved; /* MiB */

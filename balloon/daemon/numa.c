@@ -7,9 +7,8 @@
 #include <string.h>
 #include <sys/types.h>
 
-#define KIB_PER_MIB 1024
-#define MOVING_MS   2000 /* between two looks at a guest that is on the move */
-#define CPUS_MAX    8192
+#define MOVING_MS 2000 /* between two looks at a guest that is on the move */
+#define CPUS_MAX  8192
 
 /* ---- lists of numbers, as the kernel writes them: "0-3,8" ---- */
 
@@ -96,101 +95,45 @@ static char *read_line(Numa *numa, const char *name)
     return text != NULL ? g_strndup(text, strcspn(text, "\n")) : NULL;
 }
 
-static void note_node(guint node, gpointer data)
-{
-    *(guint *)data = MAX(*(guint *)data, node + 1);
-}
-
 typedef struct NodeCpus {
     Numa *numa;
     guint node;
-    gint32 count;
 } NodeCpus;
 
 static void note_cpu(guint cpu, gpointer data)
 {
-    NodeCpus *note = data;
+    const NodeCpus *note = data;
     if (note->numa->node_of->len <= cpu)
         g_array_set_size(note->numa->node_of, cpu + 1);
     g_array_index(note->numa->node_of, guint8, cpu) = (guint8)note->node;
-    note->count++;
 }
 
-/* What does not change: nodes, their CPUs and distances. */
-static void learn_nodes(Numa *numa, PolicyNumaHost *seen)
+/* Which CPUs are whose does not change. */
+static void learn_cpus(Numa *numa)
 {
-    each_number(numa->online, POLICY_NUMA_NODES, note_node, &seen->nodes);
-    g_array_set_size(numa->node_of, 0);
-    for (guint n = 0; n < seen->nodes; n++) {
-        g_autofree char *cpus = g_strdup_printf("/sys/devices/system/node/node%u/cpulist", n);
-        g_autofree char *distance = g_strdup_printf("/sys/devices/system/node/node%u/distance", n);
-        NodeCpus note = {numa, n, 0};
+    for (guint n = 0; n < numa->nodes.host.nodes; n++) {
+        g_autofree char *name = g_strdup_printf("/sys/devices/system/node/node%u/cpulist", numa->nodes.id[n]);
+        NodeCpus note = {numa, n};
         g_free(numa->cpus[n]);
-        numa->cpus[n] = read_line(numa, cpus);
+        numa->cpus[n] = read_line(numa, name);
         if (numa->cpus[n] != NULL)
             each_number(numa->cpus[n], CPUS_MAX, note_cpu, &note);
-        seen->node[n].cpus = note.count;
-        const char *text = host_read(numa->host, distance);
-        char *at = (char *)text;
-        for (guint m = 0; text != NULL && m < seen->nodes; m++) {
-            gint64 number = g_ascii_strtoll(at, &at, 10);
-            seen->distance[n][m] = (guint8)CLAMP(number, 10, G_MAXUINT8);
-        }
     }
 }
 
-/* "Node 0 MemFree: …": what is free, and the pages of files that nobody has used lately. */
-static gint64 free_of(Numa *numa, guint node)
+static gboolean look_at_host(Numa *numa, PolicyNumaHost *seen)
 {
-    g_autofree char *name = g_strdup_printf("/sys/devices/system/node/node%u/meminfo", node);
-    g_autofree char *free_word = g_strdup_printf("Node %u MemFree:", node);
-    g_autofree char *file_word = g_strdup_printf("Node %u Inactive(file):", node);
-    const char *text = host_read(numa->host, name);
-    gint64 free = 0, files = 0;
-    if (text == NULL)
-        return 0;
-    host_number(text, free_word, &free);
-    host_number(text, file_word, &files);
-    return (free + files) / KIB_PER_MIB;
-}
-
-/* "cpuN user nice system idle iowait irq softirq steal …" of /proc/stat, in ticks. */
-static void look_at_cpus(Numa *numa, PolicyNumaHost *seen)
-{
-    gint64 busy[POLICY_NUMA_NODES] = {0}, all[POLICY_NUMA_NODES] = {0};
-    const char *line = host_read(numa->host, "/proc/stat");
-    for (; line != NULL && g_str_has_prefix(line, "cpu"); line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (!g_ascii_isdigit(line[3]))
-            continue;
-        char *at;
-        guint64 cpu = g_ascii_strtoull(line + 3, &at, 10);
-        guint node = cpu < numa->node_of->len ? g_array_index(numa->node_of, guint8, cpu) : 0;
-        for (guint i = 0; i < 8; i++) {
-            gint64 ticks = g_ascii_strtoll(at, &at, 10);
-            all[node] += ticks;
-            busy[node] += i == 3 || i == 4 ? 0 : ticks;
-        }
-    }
-    for (guint n = 0; n < seen->nodes; n++) {
-        gint64 elapsed = all[n] - numa->all[n];
-        if (elapsed > 0)
-            seen->node[n].busy = (gint32)(CLAMP(busy[n] - numa->busy[n], 0, elapsed) * 1000 / elapsed);
-        numa->all[n] = all[n];
-        numa->busy[n] = busy[n];
-    }
-}
-
-static void look_at_host(Numa *numa, PolicyNumaHost *seen)
-{
-    if (seen->nodes == 0)
-        learn_nodes(numa, seen);
-    for (guint n = 0; n < seen->nodes; n++)
-        seen->node[n].free = free_of(numa, n);
-    look_at_cpus(numa, seen);
+    Nodes now;
+    if (!nodes_look(host_root(numa->host), &numa->nodes, &now, NULL))
+        return FALSE;
+    numa->nodes = now;
+    if (numa->node_of->len == 0)
+        learn_cpus(numa);
+    *seen = now.host;
     const char *balancing = host_read(numa->host, "/proc/sys/kernel/numa_balancing");
     seen->balances = balancing != NULL && balancing[0] != '0';
     seen->psi_some = host_pressure(numa->host, "memory", "some");
+    return TRUE;
 }
 
 /* ---- a guest ---- */
@@ -299,7 +242,8 @@ static void look_at_guest(Numa *numa, Fleet *fleet, guint number, gint64 now)
     seen->flags = POLICY_NUMA_RUNS | (sight.locked ? POLICY_NUMA_LOCKED : 0) | (placed ? POLICY_NUMA_OWN : 0);
     seen->need = MAX(fleet->decisions[number].need, sight.rss);
     seen->vcpus = (gint32)sight.threads->len;
-    memcpy(seen->resident, sight.resident, sizeof seen->resident);
+    for (guint n = 0; n < numa->nodes.host.nodes; n++) /* the policy counts nodes without gaps */
+        seen->resident[n] = numa->nodes.id[n] < POLICY_NUMA_NODES ? sight.resident[numa->nodes.id[n]] : 0;
     take_threads(numa, place, &sight, seen);
     seen->sampled_at = now;
     numa_sight_clear(&sight);
@@ -309,9 +253,8 @@ void numa_look(Numa *numa, Fleet *fleet, gint64 now, gboolean paused)
 {
     Law *law = &fleet->laws[FLEET_NUMA];
     gboolean looked = FALSE;
-    if (!law->on)
+    if (!law->on || !look_at_host(numa, law->part[LAW_HOST]))
         return;
-    look_at_host(numa, law->part[LAW_HOST]);
     for (guint i = 0; i < fleet->count; i++) {
         guint number = (numa->next + i) % fleet->count;
         const FleetGuest *guest = &fleet->places[number];
@@ -364,8 +307,8 @@ static void carry_out(Numa *numa, NumaPlace *place, const PolicyNumaDecision *de
         break;
     case POLICY_NUMA_MOVE:
         if (place->move == NULL && !place->owned)
-            place->move = numa_move_begin(host_root(numa->host), place->pid, decision->node, decision->mib,
-                                          place->cursor, on_moved, place);
+            place->move = numa_move_begin(host_root(numa->host), place->pid, numa->nodes.id[decision->node],
+                                          decision->mib, place->cursor, on_moved, place);
         break;
     case POLICY_NUMA_UNPIN:
         let_go(numa, place);
@@ -429,12 +372,10 @@ void numa_free(Numa *numa)
 
 static const char *why_not(const Numa *numa, gboolean active)
 {
-    guint nodes = 0;
+    Nodes nodes;
     if (!active)
         return "the guests are not of this host";
-    if (numa->online != NULL)
-        each_number(numa->online, POLICY_NUMA_NODES, note_node, &nodes);
-    if (nodes < 2)
+    if (!nodes_look(host_root(numa->host), NULL, &nodes, NULL) || nodes.host.nodes < 2)
         return "the host has one node";
     return numa->mode == NUMA_ACT && !numa->dry_run ? keep_why_not(numa->keep) : NULL;
 }
