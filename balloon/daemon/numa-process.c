@@ -24,6 +24,10 @@
 #define PAGE          4096
 #define MOVE_FLAG     (1 << 1) /* MPOL_MF_MOVE */
 #define BATCH         512
+/* Pages that are looked at for a slice: most of a large mapping may be empty. The next goes on from there. */
+#define LOOKS_MAX (4 << 20)
+/* Fewer samples that hit a page tell nothing. */
+#define HITS_MIN 32
 /* A policy of its owner for so much is a placement. */
 #define BOUND_MIN_MIB 64
 
@@ -131,7 +135,7 @@ static gboolean take_samples(NumaSight *sight, const char *root, int pid)
         }
     for (guint n = 0; n < POLICY_NUMA_NODES; n++)
         sight->resident[n] = sight->rss * (gint64)seen[n] / (gint64)MAX(there, 1);
-    return TRUE;
+    return there >= HITS_MIN;
 }
 
 /* ---- threads ---- */
@@ -236,6 +240,7 @@ void numa_sight_clear(NumaSight *sight)
 
 typedef struct Shared { /* with the child */
     gint64 moved;       /* pages */
+    gint64 looked_at;
     guint64 cursor;
 } Shared;
 
@@ -251,7 +256,8 @@ static void move_range(Shared *shared, int pid, int node, const Range *range, gi
 {
     void *address[BATCH];
     int status[BATCH], wanted[BATCH];
-    for (guint64 at = range->from; at < range->to && shared->moved < pages;) {
+    for (guint64 at = range->from;
+         at < range->to && shared->moved < pages && shared->looked_at < LOOKS_MAX;) {
         unsigned long count = 0, away = 0;
         for (; count < BATCH && at < range->to; at += PAGE)
             address[count++] = GSIZE_TO_POINTER(at);
@@ -265,6 +271,7 @@ static void move_range(Shared *shared, int pid, int node, const Range *range, gi
         if (away > 0 && syscall(SYS_move_pages, pid, away, address, wanted, status, MOVE_FLAG) >= 0)
             for (unsigned long i = 0; i < away; i++)
                 shared->moved += status[i] == node;
+        shared->looked_at += (gint64)count;
         shared->cursor = at;
     }
 }
@@ -296,13 +303,13 @@ NumaMove *numa_move_begin(const char *root, int pid, guint node, gint64 mib, gui
         *shared = (Shared){0};
     pid_t child = shared != MAP_FAILED ? fork() : -1;
     if (child == 0) {
-        for (guint i = 0; i < ranges->len && shared->moved < mib << 8; i++) {
+        for (guint i = 0; i < ranges->len; i++) {
             Range range = g_array_index(ranges, Range, i);
             range.from = MAX(range.from, cursor);
             move_range(shared, pid, (int)node, &range, mib << 8);
         }
-        if (shared->moved < mib << 8)
-            shared->cursor = 0;
+        if (shared->moved < mib << 8 && shared->looked_at < LOOKS_MAX)
+            shared->cursor = 0; /* that was all */
         _exit(0);
     }
     close(ends[1]);

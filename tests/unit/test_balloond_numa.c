@@ -172,6 +172,7 @@ int main(void)
 {
     Suite *suite = suite_create("balloond-numa");
     TCase *process = tcase_create("process");
+    tcase_set_timeout(process, 60);
     tcase_add_checked_fixture(process, fake_root_setup, fake_root_teardown);
     tcase_add_test(process, test_memory_and_threads_are_found);
     tcase_add_test(process, test_owners_and_locks_are_seen);
