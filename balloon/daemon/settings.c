@@ -214,6 +214,19 @@ static gboolean take_amount(const char *text, Amount *amount)
     return FALSE;
 }
 
+static void refuse_range(Reading *reading, const Key *key, const char *text, guint line)
+{
+    if (key->type == KEY_PERMILLE)
+        refuse(reading, line, "%s: %s is out of range (%d.%d to %d.%d %%)", key->name, text,
+               (int)key->least / 10, (int)key->least % 10, (int)key->most / 10, (int)key->most % 10);
+    else
+        refuse(reading, line, "%s: %s is out of range (%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT "%s)",
+               key->name, text, key->least, key->most,
+               key->type == KEY_TIME    ? " ms"
+               : key->type == KEY_COUNT ? ""
+                                        : " bytes");
+}
+
 static void take_scalar(Reading *reading, const Key *key, const char *text, guint line, gpointer record)
 {
     const Unit *units = key->type == KEY_PERMILLE ? PERCENT
@@ -224,13 +237,7 @@ static void take_scalar(Reading *reading, const Key *key, const char *text, guin
     if (!take_number(text, units, &value)) {
         refuse(reading, line, "%s: \"%s\" is not %s", key->name, text, wanted(key->type));
     } else if (value < key->least || value > key->most) {
-        refuse(reading, line, "%s: %s is out of range (%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT "%s)",
-               key->name, text, key->type == KEY_PERMILLE ? key->least / 10 : key->least,
-               key->type == KEY_PERMILLE ? key->most / 10 : key->most,
-               key->type == KEY_PERMILLE ? " %"
-               : key->type == KEY_TIME   ? " ms"
-               : key->type == KEY_COUNT  ? ""
-                                         : " bytes");
+        refuse_range(reading, key, text, line);
     } else if (key->type == KEY_PERMILLE || key->type == KEY_COUNT) {
         G_STRUCT_MEMBER(gint32, record, key->offset) = (gint32)value;
     } else {
@@ -364,8 +371,13 @@ static void check_connect(Reading *reading, const char *group, Connect *connect)
         refuse(reading, line_of(reading, group, "folder"), "folder is a host-vmm source's");
 }
 
-static void check_vcpus(Reading *reading, const char *group, const Rule *rule)
+static void check_rule(Reading *reading, const char *group, const Rule *rule)
 {
+    gboolean parts = rule->max.permille > 0 && rule->min.permille > rule->max.permille;
+    gboolean sizes = rule->max.mib > 0 && rule->min.mib > rule->max.mib;
+    if (parts || sizes)
+        refuse(reading, MAX(line_of(reading, group, "min"), line_of(reading, group, "max")),
+               "min is more than max");
     if (rule->vcpu_max > 0 && rule->vcpu_min > rule->vcpu_max)
         refuse(reading, MAX(line_of(reading, group, "vcpu-min"), line_of(reading, group, "vcpu-max")),
                "vcpu-min is more than vcpu-max");
@@ -395,7 +407,7 @@ static void take_group(Reading *reading, GKeyFile *file, const char *group)
             take_value(reading, key, g_strstrip(text), line, record);
     }
     if (strcmp(kind, "class") == 0 || strcmp(kind, "guest") == 0)
-        check_vcpus(reading, group, record);
+        check_rule(reading, group, record);
     if (strcmp(kind, "class") == 0 && ((Rule *)record)->match == NULL)
         refuse(reading, line_of(reading, group, NULL), "[%s] has no match: no guest is of that class", group);
     if (strcmp(kind, "connect") == 0)
@@ -447,6 +459,9 @@ static void scan_lines(Reading *reading, const char *text)
 static void check_marks(Reading *reading)
 {
     const PolicyConfig *policy = &reading->settings->policy;
+    if (reading->settings->stats_ms % SECOND != 0)
+        refuse(reading, line_of(reading, "host", "stats"),
+               "stats: %" G_GINT64_FORMAT "ms is not in whole seconds", reading->settings->stats_ms);
     if (policy->crit_permille >= policy->soft_permille)
         refuse(reading, MAX(line_of(reading, "host", "crit"), line_of(reading, "host", "soft")),
                "crit has to be below soft");

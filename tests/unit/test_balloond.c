@@ -77,7 +77,7 @@ static const struct {
     {"[connect a]\ntype=host-vmm\nuri=x\n", "f:3: uri is a libvirt source's"},
     {"[ksm]\nmode=always\n", "f:2: mode: \"always\" is none of off, auto, on"},
     {"[ksm]\nmode=\n", "f:2: mode: \"\" is none of"},
-    {"[ksm]\nstart=0%\n", "f:2: start: 0% is out of range (0 to 100 %)"},
+    {"[ksm]\nstart=0%\n", "f:2: start: 0% is out of range (0.1 to 100.0 %)"},
     {"[ksm]\ncpu-budget=150%\n", "f:2: cpu-budget: 150% is out of range"},
     {"[ksm]\nprofit-floor=20\n", "f:2: profit-floor: \"20\" is not a size"},
     {"[ksm]\nprofit-floor=1K\n", "f:2: profit-floor: 1K is out of range"},
