@@ -12,9 +12,11 @@
 
 #define CLIENTS_MAX 16
 #define IDLE_MS     30000
-#define READ_CHUNK  4096
+#define BACKLOG     128
+#define READ_CHUNK  512 /* what is asked in one is answered before more is read */
 /* A status of thousands of guests fits; a client that does not read is not worth more. */
-#define QUEUE_MAX (16 << 20)
+#define QUEUE_KEPT 4096
+#define QUEUE_MAX  (16 << 20)
 
 struct Control {
     Loop *loop;
@@ -30,7 +32,10 @@ typedef struct Client {
     GSocket *socket;
     GSource *input, *output;
     guint idle;
+    gint64 heard_at; /* monotonic, us */
     GString *queue;
+    gsize sent;        /* of queue */
+    gboolean too_much; /* was asked at once */
     CommandSession *session;
 } Client;
 
@@ -118,18 +123,50 @@ static void drop(Client *client)
     g_ptr_array_remove_fast(client->control->clients, client);
 }
 
+static gboolean on_idle(gpointer user_data)
+{
+    Client *client = user_data;
+    client->idle = g_timeout_add(IDLE_MS, on_idle, client); /* for client_free() to remove */
+    drop(client);
+    return G_SOURCE_REMOVE;
+}
+
+/* It has read or said something. */
+static void note_life(Client *client)
+{
+    if (client->idle != 0)
+        g_source_remove(client->idle);
+    client->idle = g_timeout_add(IDLE_MS, on_idle, client);
+    client->heard_at = g_get_monotonic_time();
+}
+
+static gsize waiting(const Client *client)
+{
+    return client->queue->len - client->sent;
+}
+
 /* FALSE: it has gone. */
 static gboolean flush(Client *client)
 {
-    while (client->queue->len > 0) {
+    while (waiting(client) > 0) {
         g_autoptr(GError) error = NULL;
-        gssize sent = g_socket_send(client->socket, client->queue->str, client->queue->len, NULL, &error);
+        gssize sent =
+            g_socket_send(client->socket, client->queue->str + client->sent, waiting(client), NULL, &error);
         if (sent < 0)
             return g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
-        g_string_erase(client->queue, 0, sent);
+        client->sent += (gsize)sent;
+        note_life(client);
     }
+    if (client->sent > QUEUE_KEPT) { /* large ones are not kept */
+        g_string_free(client->queue, TRUE);
+        client->queue = g_string_new(NULL);
+    }
+    g_string_truncate(client->queue, 0);
+    client->sent = 0;
     return TRUE;
 }
+
+static void listen_to(Client *client);
 
 static gboolean on_output(GSocket *socket, GIOCondition condition, gpointer user_data)
 {
@@ -138,25 +175,19 @@ static gboolean on_output(GSocket *socket, GIOCondition condition, gpointer user
         drop(client);
         return G_SOURCE_REMOVE;
     }
-    if (client->queue->len > 0)
+    if (waiting(client) > 0)
         return G_SOURCE_CONTINUE;
     drop_source(&client->output);
+    listen_to(client);
     return G_SOURCE_REMOVE;
 }
 
 static void on_reply(const char *data, gsize length, gpointer user_data)
 {
     Client *client = user_data;
-    if (client->queue->len + length <= QUEUE_MAX)
+    client->too_much |= client->queue->len + length > QUEUE_MAX;
+    if (!client->too_much)
         g_string_append_len(client->queue, data, (gssize)length);
-}
-
-static gboolean on_idle(gpointer user_data)
-{
-    Client *client = user_data;
-    client->idle = g_timeout_add(IDLE_MS, on_idle, client); /* for client_free() to remove */
-    drop(client);
-    return G_SOURCE_REMOVE;
 }
 
 static gboolean on_input(GSocket *socket, GIOCondition condition, gpointer user_data)
@@ -169,18 +200,26 @@ static gboolean on_input(GSocket *socket, GIOCondition condition, gpointer user_
         return G_SOURCE_CONTINUE;
     if (got > 0)
         command_session_feed(client->session, buffer, (gsize)got);
-    if (got <= 0 || client->queue->len >= QUEUE_MAX || !flush(client)) {
+    if (got <= 0 || client->too_much || !flush(client)) {
         drop(client);
         return G_SOURCE_REMOVE;
     }
-    g_source_remove(client->idle);
-    client->idle = g_timeout_add(IDLE_MS, on_idle, client);
-    if (client->queue->len > 0 && client->output == NULL) {
-        client->output = g_socket_create_source(socket, G_IO_OUT, NULL);
-        g_source_set_callback(client->output, G_SOURCE_FUNC(on_output), client, NULL);
-        g_source_attach(client->output, NULL);
-    }
-    return G_SOURCE_CONTINUE;
+    note_life(client);
+    if (waiting(client) == 0)
+        return G_SOURCE_CONTINUE;
+    /* Who does not read what it has asked for is not asked what else it wants. */
+    client->output = g_socket_create_source(socket, G_IO_OUT, NULL);
+    g_source_set_callback(client->output, G_SOURCE_FUNC(on_output), client, NULL);
+    g_source_attach(client->output, NULL);
+    drop_source(&client->input);
+    return G_SOURCE_REMOVE;
+}
+
+static void listen_to(Client *client)
+{
+    client->input = g_socket_create_source(client->socket, G_IO_IN, NULL);
+    g_source_set_callback(client->input, G_SOURCE_FUNC(on_input), client, NULL);
+    g_source_attach(client->input, NULL);
 }
 
 static JsonNode *greeting(void)
@@ -204,26 +243,38 @@ static gboolean may_enter(const Control *control, GSocket *socket)
     return uid != (uid_t)-1 && other >= 0 && uid == (uid_t)other;
 }
 
+/* Those who keep their connections and say nothing do not shut others out. */
+static void drop_longest_silent(Control *control)
+{
+    Client *longest = control->clients->pdata[0];
+    for (guint i = 1; i < control->clients->len; i++) {
+        Client *client = control->clients->pdata[i];
+        if (client->heard_at < longest->heard_at)
+            longest = client;
+    }
+    drop(longest);
+}
+
 static gboolean on_accept(GSocket *listener, GIOCondition condition, gpointer user_data)
 {
     Control *control = user_data;
     g_autoptr(GSocket) socket = g_socket_accept(listener, NULL, NULL);
-    if (socket == NULL || control->clients->len >= CLIENTS_MAX)
+    if (socket == NULL)
         return G_SOURCE_CONTINUE;
     if (!may_enter(control, socket)) {
         g_info("A user that is not allowed to has tried to control the daemon");
         return G_SOURCE_CONTINUE;
     }
+    if (control->clients->len >= CLIENTS_MAX)
+        drop_longest_silent(control);
     g_socket_set_blocking(socket, FALSE);
     Client *client = g_new0(Client, 1);
     client->control = control;
     client->socket = g_steal_pointer(&socket);
     client->queue = g_string_new(NULL);
-    client->idle = g_timeout_add(IDLE_MS, on_idle, client);
+    note_life(client);
     client->session = command_session_new(control->commands, on_reply, client, greeting());
-    client->input = g_socket_create_source(client->socket, G_IO_IN, NULL);
-    g_source_set_callback(client->input, G_SOURCE_FUNC(on_input), client, NULL);
-    g_source_attach(client->input, NULL);
+    listen_to(client);
     g_ptr_array_add(control->clients, client);
     if (!flush(client))
         drop(client);
@@ -282,6 +333,7 @@ Control *control_new(const char *path, Loop *loop, GError **error)
         g_prefix_error(error, "%s: ", path);
         return NULL;
     }
+    g_socket_set_listen_backlog(listener, BACKLOG);
     g_chmod(path, loop->settings->control_uid >= 0 ? 0666 : 0600);
     if (!g_socket_listen(listener, error)) {
         g_unlink(path);

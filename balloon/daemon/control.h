@@ -2,7 +2,8 @@
 /*
  * control: the unix socket over which balloonctl talks with the daemon, in QMP's manner: query-status,
  * explain, pause, resume. Only root, the daemon's own user and the one that the configuration names are let
- * in; a client that does not read, or says nothing for long, is dropped.
+ * in; what a client does not read holds up that client only, and who says and reads nothing for long, or
+ * longest of too many, is dropped.
  */
 #pragma once
 
