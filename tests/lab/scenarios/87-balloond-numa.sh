@@ -19,7 +19,8 @@ allowed() { sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "/proc/$vcpu/status"; 
 # Most of its memory on the second node, some of it on the first, where it goes on running.
 pin() { taskset -p "$1" "$vcpu"; }
 ok "it runs on the second node" pin 2
-touch_memory() { EXEC_LIMIT=60 guest_run a "mount -t tmpfs tmpfs /mnt; dd if=/dev/zero of=/mnt/$1 bs=1M count=$2 2>/dev/null"; }
+need "the guest has a place for files" guest_run a 'mkdir /t && mount -t tmpfs -o size=600M tmpfs /t'
+touch_memory() { EXEC_LIMIT=60 guest_run a "dd if=/dev/zero of=/t/$1 bs=1M count=$2 2>/dev/null"; }
 ok "…and fills memory there" touch_memory x 300
 ok "it runs on the first" pin 1
 ok "…and fills some there" touch_memory y 40
