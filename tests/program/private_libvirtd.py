@@ -95,13 +95,13 @@ class Console:
         return self.text.split('<42>')[0].replace('\r', '').strip()
 
 
-def guest_xml(name, folder, home, memory, init, extra='', memballoon="<memballoon model='virtio'/>"):
+def guest_xml(name, folder, home, memory, init, vcpus='<vcpu>1</vcpu>', devices=''):
     """A guest of the kernel and initrd in folder, and with HOME/NAME.disk."""
     return '''<domain type='qemu'><name>%(name)s</name><memory unit='MiB'>%(memory)d</memory>%(vcpus)s
 <os><type arch='x86_64' machine='pc'>hvm</type><kernel>%(folder)s/vmlinuz</kernel><initrd>%(folder)s/initrd</initrd>
 <cmdline>console=ttyS0 quiet rdinit=%(init)s</cmdline></os><features><acpi/></features>
 <devices><emulator>%(qemu)s</emulator>
 <disk type='file' device='disk'><driver name='qemu' type='raw' cache='unsafe'/><source file='%(home)s/%(name)s.disk'/><target dev='vda' bus='virtio'/></disk>
-<serial type='unix'><source mode='bind' path='%(home)s/%(name)s.serial'/></serial>%(memballoon)s</devices></domain>
-''' % {'name': name, 'folder': folder, 'home': home, 'memory': memory, 'init': init, 'vcpus': extra, 'memballoon': memballoon,
+<serial type='unix'><source mode='bind' path='%(home)s/%(name)s.serial'/></serial><memballoon model='virtio'/>%(devices)s</devices></domain>
+''' % {'name': name, 'folder': folder, 'home': home, 'memory': memory, 'init': init, 'vcpus': vcpus, 'devices': devices,
        'qemu': shutil.which('qemu-system-x86_64')}
