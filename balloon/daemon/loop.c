@@ -7,12 +7,14 @@
 #include "balloon/daemon/observe.h"
 #include "balloon/daemon/report.h"
 
-#define KIB_PER_MIB    1024
-#define REFRESH_MS     800              /* for an answer of a source: less than a tick */
-#define ACT_MS         5000             /* for a change */
-#define URGENT_MS      200              /* the least between two ticks when the kernel tells of pressure */
-#define FORGET_MS      (10 * 60 * 1000) /* guests whose source is silent for so long are forgotten */
-#define SETTLE_PERIODS 2                /* of statistics */
+#define KIB_PER_MIB 1024
+#define REFRESH_MS  800              /* for an answer of a source: less than a tick */
+#define ACT_MS      5000             /* for a change */
+#define URGENT_MS   200              /* the least between two ticks when the kernel tells of pressure */
+#define FORGET_MS   (10 * 60 * 1000) /* guests whose source is silent for so long are forgotten */
+/* The laws take a moment of 0 for never: on a machine that has just been started that must be long ago. */
+#define NEVER_MS       ((gint64)24 * 60 * 60 * 1000)
+#define SETTLE_PERIODS 2 /* of statistics */
 
 /* ---- feeds ---- */
 
@@ -258,7 +260,7 @@ static gboolean look_at_host(Loop *loop)
         fake_source_look(loop->fake, &loop->fleet.host);
         return TRUE;
     }
-    loop->now = g_get_monotonic_time() / 1000;
+    loop->now = g_get_monotonic_time() / 1000 + NEVER_MS;
     gboolean good = host_look(loop->host, loop->now, &loop->fleet.host, &loop->rates, &error);
     if (!good && !loop->blind)
         g_warning("Nothing is done until the host can be looked at: %s", error->message);

@@ -19,6 +19,8 @@ cat >"$LOGS/balloond.conf" <<END
 [connect a]
 type = host-vmm
 folder = $VIRT_SUITE_RUNTIME_DIR
+[audit]
+file = $LOGS/audit
 [control]
 socket = $LOGS/balloond.sock
 END
@@ -57,7 +59,7 @@ ok "its minimum stays to it" at_least 256
 host 5000
 sleep 1
 done_before=$(grep -c ' -> ' "$LOGS/balloond.log")
-agent a guest-exec path=/bin/sh "arg:=[\"-c\", \"dd if=/dev/zero of=/t/hog bs=1M count=$NEED\"]" >/dev/null
+need "the guest begins to use more" guest_run a "setsid dd if=/dev/zero of=/t/hog bs=1M count=$NEED >/dev/null 2>&1 </dev/null &"
 begun=$(ticks)
 wait_for 60 acted "$done_before"
 first=$(since "$begun")
