@@ -67,7 +67,8 @@ EXTRA_DIST += tests/program/balloond-libvirt.test tests/program/balloond-guest-i
 EXTRA_DIST += tests/program/balloon-sim.test tests/program/balloon-sim-scores.txt tests/program/balloond.test \
 	tests/program/balloond_under_test.py tests/program/balloond-scale.test tests/program/balloonctl-import.test \
 	tests/program/balloonctl-top.test tests/program/balloond-ksm.test tests/program/balloond-numa.test \
-	tests/program/memory_guest.py tests/program/balloond-conf.test tests/program/balloond-control.test
+	tests/program/memory_guest.py tests/program/balloond-conf.test tests/program/balloond-control.test \
+	tests/program/balloond-service.test
 
 EXTRA_DIST += tests/program/entitlement_server.py tests/program/who_under_test.py \
 	tests/program/who-config.test \
