@@ -401,7 +401,7 @@ static gboolean take_sandbox(Parse *parse, const Row *row, const char *value, GE
 {
     ConfineConfig *confine = &parse->config->confine;
     gboolean on = TRUE;
-    const char *open, *spawn;
+    const char *open;
 
     if (strcmp(value, "help") == 0) {
         syscalls_print_help();
@@ -417,11 +417,9 @@ static gboolean take_sandbox(Parse *parse, const Row *row, const char *value, GE
         return FALSE;
     }
     open = optset_string(options, "open");
-    spawn = optset_string(options, "spawn");
     confine->off = !on;
     confine->insist = on;
     confine->filter.open_denied = g_strcmp0(open, "deny") == 0;
-    confine->filter.spawn_denied = g_strcmp0(spawn, "deny") == 0;
     return optset_finish(options, error);
 }
 
@@ -751,8 +749,6 @@ static void find_needs(MachineConfig *config)
     config->confine.filter.sockets_denied = config->confine.filter.open_denied && !has_user_net &&
                                             !any_has(config->netdevs, "reconnect", "0") &&
                                             !any_has(config->chardevs, "reconnect", "0");
-    config->confine.filter.spawn_denied |=
-        !any_has(config->netdevs, "script", "no") && !any_has(config->netdevs, "downscript", "no");
 }
 
 static gboolean check(Parse *parse, GError **error)

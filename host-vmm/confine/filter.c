@@ -110,7 +110,7 @@ static gboolean is_taken_away(const SyscallRow *row, const FilterOptions *option
 {
     return (row->unless == UNLESS_OPEN_DENIED && options->open_denied) ||
            (row->unless == UNLESS_SOCKETS_DENIED && options->sockets_denied) ||
-           (row->unless == UNLESS_SPAWN_DENIED && options->spawn_denied);
+           row->unless == UNLESS_CONFINED;
 }
 
 static int add_rows(scmp_filter_ctx context, ConfineKind kind, const FilterOptions *options)
@@ -118,9 +118,6 @@ static int add_rows(scmp_filter_ctx context, ConfineKind kind, const FilterOptio
     int result = 0;
     for (const SyscallRow *row = SYSCALL_ROWS; row->calls && result == 0; row++) {
         if (!(row->kinds & 1u << kind)) {
-            continue;
-        }
-        if (is_taken_away(row, options) && row->rule == RULE_NEW_PROCESS) {
             continue;
         }
         g_auto(GStrv) names = g_strsplit(row->calls, " ", -1);

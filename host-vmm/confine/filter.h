@@ -12,7 +12,7 @@ typedef struct Filter Filter;
 
 /* What an option took away of the main thread. */
 typedef struct FilterOptions {
-    gboolean open_denied, sockets_denied, spawn_denied;
+    gboolean open_denied, sockets_denied;
 } FilterOptions;
 
 /* Whether host-vmm was built with libseccomp, and this kernel has filters. */

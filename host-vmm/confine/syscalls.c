@@ -177,9 +177,8 @@ const SyscallRow SYSCALL_ROWS[] = {
      "QMP: images (blockdev-add), tap devices (netdev_add), backends"},
     {MAIN, UNLESS_SOCKETS_DENIED, RULE_NONE, "socket socketpair connect bind listen", NULL, NULL,
      "QMP: netdev_add; -netdev user for the guest's connections; character devices that reconnect"},
-    {MAIN, UNLESS_SPAWN_DENIED, RULE_NONE, "execve vfork fork close_range kill setsid chdir", NULL, NULL,
-     "a tap's scripts"},
-    {MAIN, UNLESS_SPAWN_DENIED, RULE_NEW_PROCESS, "clone", NULL, NULL, "the same"},
+    {MAIN, UNLESS_CONFINED, RULE_NONE, "execve", NULL, NULL,
+     "nothing: netdev_add asks so whether it may run a script, and gets an error"},
     {0},
 };
 
@@ -199,7 +198,7 @@ const char *syscalls_rule_text(const SyscallRow *row)
         [RULE_NAMES] = "PR_SET_NAME, PR_GET_NAME, PR_SET_VMA",
         [RULE_ITSELF] = "its own",
         [RULE_DESCRIPTOR] = "AT_EMPTY_PATH",
-        [RULE_NEW_PROCESS] = "a new process",
+
     };
     return row->rule == RULE_REQUESTS ? row->requests : row->rule == RULE_NONE ? NULL : texts[row->rule];
 }
@@ -210,7 +209,7 @@ const char *syscalls_unless_text(const SyscallRow *row)
         [UNLESS_NOTHING] = "",
         [UNLESS_OPEN_DENIED] = " [not with open=deny]",
         [UNLESS_SOCKETS_DENIED] = " [not with open=deny, unless the command line needs it]",
-        [UNLESS_SPAWN_DENIED] = " [only if the command line has a tap with scripts]",
+        [UNLESS_CONFINED] = " [never]",
     };
     return texts[row->unless];
 }

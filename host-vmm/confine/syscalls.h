@@ -22,15 +22,15 @@ typedef enum {
     RULE_REQUESTS,    /* ioctl, fcntl: one of `requests` */
     RULE_NO_EXEC,     /* mmap, mprotect: without PROT_EXEC */
     RULE_NEW_THREAD,  /* clone: a thread of this process, no other process */
-    RULE_NEW_PROCESS, /* clone: anything; without it, as if the row were not there */
     RULE_OWN_PROCESS, /* tgkill: to this process */
     RULE_NAMES,       /* prctl: PR_SET_NAME, PR_GET_NAME, PR_SET_VMA (a mapping's) */
     RULE_ITSELF,      /* prlimit64: of this process, by the number 0 */
     RULE_DESCRIPTOR,  /* newfstatat: of a descriptor (AT_EMPTY_PATH) */
 } SyscallRule;
 
-/* What of the main thread's calls an option takes away; it then gets EPERM, and a QMP command an error. */
-typedef enum { UNLESS_NOTHING, UNLESS_OPEN_DENIED, UNLESS_SOCKETS_DENIED, UNLESS_SPAWN_DENIED } SyscallUnless;
+/* What of the main thread's calls an option takes away, or the sandbox itself; it then gets EPERM, and a QMP
+ * command an error. */
+typedef enum { UNLESS_NOTHING, UNLESS_OPEN_DENIED, UNLESS_SOCKETS_DENIED, UNLESS_CONFINED } SyscallUnless;
 
 typedef struct SyscallRow {
     guint kinds; /* bits 1 << ConfineKind */

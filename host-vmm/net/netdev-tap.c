@@ -33,8 +33,8 @@ typedef struct TapQueue {
 typedef struct Tap {
     NetDev parent;
     char name[IFNAMSIZ];
-    char *down_script; /* NULL: none */
-    gboolean is_multi; /* the kernel's flag: queues can be switched */
+    TapScript *down_script; /* NULL: none */
+    gboolean is_multi;      /* the kernel's flag: queues can be switched */
     gboolean lost;
     guint queue_count;
     TapQueue queue[NETDEV_MAX_QUEUES];
@@ -443,11 +443,11 @@ static gboolean open_tap(NetDev *netdev, OptSet *options, GError **error)
     if (!set_send_buffer(self, options, error) || !open_vhost(self, options, error) ||
         !optset_finish(options, error))
         return FALSE;
-    if (up_script != NULL && !tap_script_run(up_script, self->name, error)) {
+    if ((up_script != NULL && !tap_script_run(up_script, self->name, error)) ||
+        (down_script != NULL && !(self->down_script = tap_script_prepare(down_script, self->name, error)))) {
         g_prefix_error(error, "%s: ", what);
         return FALSE;
     }
-    self->down_script = g_strdup(down_script);
     return TRUE;
 }
 
@@ -456,13 +456,12 @@ static void close_tap(NetDev *netdev)
     Tap *self = (Tap *)netdev;
     g_autoptr(GError) error = NULL;
     detached(netdev);
-    if (self->down_script != NULL && !tap_script_run(self->down_script, self->name, &error))
+    if (self->down_script != NULL && !tap_script_finish(self->down_script, &error))
         g_warning("netdev '%s': %s", netdev->id, error->message);
     for (guint i = 0; i < self->queue_count; i++) {
         vhost_net_free(self->queue[i].vhost);
         close(self->queue[i].fd);
     }
-    g_free(self->down_script);
 }
 
 const NetDevKind NETDEV_TAP = {
