@@ -112,7 +112,7 @@ static char *reason_against(const char *group, const char *key, const char *text
 {
     g_autofree char *file = g_strdup_printf("[%s]\n%s = %s\n", group, key, text);
     g_autoptr(GError) error = NULL;
-    g_autoptr(Settings) settings = settings_parse("", file, &error);
+    settings_free(settings_parse("", file, &error));
     const char *at = error != NULL ? strstr(error->message, ":2: ") : NULL;
     return at != NULL && !g_str_has_prefix(at + 4, "crit has") && !g_str_has_prefix(at + 4, "soft has")
                ? g_strndup(at + 4, strcspn(at + 4, "\n"))
