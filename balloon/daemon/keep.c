@@ -13,6 +13,9 @@
 #define BOOT_NAME "/proc/sys/kernel/random/boot_id"
 #define MAX_BYTES (1 << 20)
 #define COLUMNS   5
+/* One that was killed a moment ago still holds the lock until the kernel is done with it. */
+#define LOCK_TRIES    10
+#define LOCK_PAUSE_US 100000
 
 G_DEFINE_QUARK(balloond - keep - error - quark, keep_error)
 
@@ -156,8 +159,13 @@ static int take_lock(const char *root, char **why_not)
     if (root[0] != '\0')
         g_mkdir(folder, 0755);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return fd;
+    for (guint i = 0; fd >= 0; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return fd;
+        if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+            break;
+        g_usleep(LOCK_PAUSE_US);
+    }
     *why_not = errno == EWOULDBLOCK ? g_strdup("another balloond changes settings of this host")
                                     : g_strdup_printf("%s: %s", path, g_strerror(errno));
     if (fd >= 0)

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -303,6 +305,10 @@ NumaMove *numa_move_begin(const char *root, int pid, guint node, gint64 mib, gui
         *shared = (Shared){0};
     pid_t child = shared != MAP_FAILED ? fork() : -1;
     if (child == 0) {
+        /* It ends with the daemon, and does not hold its lock or sockets. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        syscall(SYS_close_range, 3U, (guint)ends[1] - 1, 0U);
+        syscall(SYS_close_range, (guint)ends[1] + 1, G_MAXUINT, 0U);
         for (guint i = 0; i < ranges->len; i++) {
             Range range = g_array_index(ranges, Range, i);
             range.from = MAX(range.from, cursor);
