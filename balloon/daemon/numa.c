@@ -253,10 +253,11 @@ void numa_look(Numa *numa, Fleet *fleet, gint64 now, gboolean paused)
 {
     Law *law = &fleet->laws[FLEET_NUMA];
     gboolean looked = FALSE;
+    guint first = numa->next;
     if (!law->on || !look_at_host(numa, law->part[LAW_HOST]))
         return;
     for (guint i = 0; i < fleet->count; i++) {
-        guint number = (numa->next + i) % fleet->count;
+        guint number = (first + i) % fleet->count;
         const FleetGuest *guest = &fleet->places[number];
         const NumaPlace *place = place_of(numa, number);
         PolicyNumaGuest *seen = law_part(law, LAW_GUEST, number);
