@@ -21,7 +21,8 @@ typedef struct Job {
     char *key;
     Step step;
     guint wanted;
-    guint next; /* wanted instead, when this step is over; 0: nothing else */
+    gboolean comes; /* the guest has to find a new vCPU first: its agent is asked again */
+    guint next;     /* wanted instead, when this step is over; 0: nothing else */
     gint64 deadline;
     guint timer;
 } Job;
@@ -201,7 +202,7 @@ static void next_step(Job *job, const FleetGuest *guest, const GError *error)
         go_on(job);
         return;
     case STEP_ONLINE:
-        if (error == NULL || late) {
+        if (error == NULL || late || !job->comes) {
             if (error != NULL)
                 g_info("%s: whether it uses its %u vCPUs is not known: %s", guest->name, job->wanted,
                        error->message);
@@ -232,6 +233,7 @@ static void set_course(Job *job, guint wanted, guint present)
 {
     job->step = wanted < present ? STEP_OFFLINE : STEP_PLUG;
     job->wanted = wanted;
+    job->comes = wanted > present;
     job->next = 0;
     job->deadline = g_get_monotonic_time() / 1000 + WHOLE_MS;
 }
