@@ -2,7 +2,7 @@
 # A unit test is test_<module>.c; those of host-vmm link all of it but main().
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_agent_client tests/unit/test_command tests/unit/test_jsonstream \
-	tests/unit/test_log tests/unit/test_memory tests/unit/test_qmp_client tests/unit/test_runtime_dir
+	tests/unit/test_log tests/unit/test_memory tests/unit/test_pending tests/unit/test_qmp_client tests/unit/test_runtime_dir
 endif
 if HAVE_CHECK
 if ENABLE_HOST_VMM
@@ -20,6 +20,7 @@ tests_unit_test_jsonstream_SOURCES = tests/unit/test_jsonstream.c $(malformed)
 tests_unit_test_jsonstream_LDADD = $(unit_test_libs)
 tests_unit_test_log_LDADD = $(unit_test_libs)
 tests_unit_test_memory_LDADD = $(unit_test_libs)
+tests_unit_test_pending_LDADD = $(unit_test_libs)
 tests_unit_test_runtime_dir_LDADD = $(unit_test_libs)
 scripted_server = tests/unit/scripted-server.c tests/unit/scripted-server.h
 tests_unit_test_agent_client_SOURCES = tests/unit/test_agent_client.c $(scripted_server)
