@@ -10,7 +10,6 @@
 #include "host-vmm/boot/loader-private.h"
 
 #include <elf.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -39,7 +38,7 @@ typedef struct Image {
     guint8 *bytes; /* where it runs: guest memory */
     guint8 *file;  /* where it is unpacked to: there, or `ahead` bytes before */
     guint64 ahead;
-    guint64 size;                   /* unpacked, bytes */
+    gsize size;                     /* unpacked, bytes */
     guint64 room;                   /* init_size: bytes of guest memory that are its own, from `bytes` on */
     guint64 linked;                 /* physical address that it was linked for */
     guint64 elf_size;               /* the ELF file's part of it: relocations follow */
@@ -69,6 +68,18 @@ static gboolean check_header(const struct setup_header *header, GError **error)
     return TRUE;
 }
 
+static gboolean unpack_bytes(const UnpackKind *kind, const guint8 *packed, gsize size, Image *image,
+                             GError **error)
+{
+    guint32 told; /* gzip ends with its size unpacked itself */
+    memcpy(&told, packed + size - sizeof(told), sizeof(told));
+    if (!kind->unpack(packed, kind->size_appended ? size - sizeof(told) : size, image->file, image->room,
+                      &image->size, error)) {
+        return FALSE;
+    }
+    return image->size == GUINT32_FROM_LE(told) || fail(error, "it has another size unpacked than it says");
+}
+
 /* Reads what is packed and unpacks it to image->file. */
 static gboolean unpack(const BootFile *kernel, const struct setup_header *header, Image *image,
                        GError **error)
@@ -87,27 +98,16 @@ static gboolean unpack(const BootFile *kernel, const struct setup_header *header
     if (!kind) {
         return fail(error, "it is compressed in a way that is not known here");
     }
-    void *memory;
-    if (posix_memalign(&memory, LEAST_ALIGNMENT, size) != 0) {
+    /* Not malloc()'s: a block so big would have it keep more for itself ever after. */
+    guint8 *packed = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (packed == MAP_FAILED) {
         return fail(error, "there is no memory for its compressed part");
     }
-    madvise(memory, size, MADV_HUGEPAGE); /* thousands of page faults less */
-    g_autofree guint8 *packed = memory;
-    if (!boot_file_read(kernel, offset, packed, size, error)) {
-        return FALSE;
-    }
-    guint32 told; /* gzip ends with its size unpacked itself */
-    memcpy(&told, packed + size - sizeof(told), sizeof(told));
-    gsize unpacked;
-    if (!kind->unpack(packed, kind->size_appended ? size - sizeof(told) : size, image->file, image->room,
-                      &unpacked, error)) {
-        return FALSE;
-    }
-    if (unpacked != GUINT32_FROM_LE(told)) {
-        return fail(error, "it has another size unpacked than it says");
-    }
-    image->size = unpacked;
-    return TRUE;
+    madvise(packed, size, MADV_HUGEPAGE); /* thousands of page faults less */
+    gboolean good =
+        boot_file_read(kernel, offset, packed, size, error) && unpack_bytes(kind, packed, size, image, error);
+    munmap(packed, size);
+    return good;
 }
 
 static gboolean take_segment(Image *image, const Elf64_Phdr *header, GError **error)
