@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <glib-unix.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@
 #include "host-vmm/trim.h"
 #include "lib/log.h"
 
-#define FLUSH_MS 1000 /* for monitors' last words */
+#define FLUSH_MS   1000 /* for monitors' last words */
+#define STACK_SIZE (1u << 20)
 
 typedef struct Program {
     MachineConfig *config;
@@ -166,6 +168,19 @@ static int probe(void)
     return EXIT_SUCCESS;
 }
 
+/* Threads' stacks: the deepest of ours needs a few pages of it. The usual 8 MiB hold a whole huge page if
+ * they happen to end at a multiple of its size, and then the first page touched costs two mebibytes. */
+static void limit_stacks(void)
+{
+    pthread_attr_t attributes;
+
+    if (pthread_attr_init(&attributes) == 0) {
+        pthread_attr_setstacksize(&attributes, STACK_SIZE);
+        pthread_setattr_default_np(&attributes);
+        pthread_attr_destroy(&attributes);
+    }
+}
+
 int main(int argc, char **argv)
 {
     Program program = {.daemonize_fd = -1, .signal_fd = -1, .exit_status = EXIT_SUCCESS};
@@ -181,6 +196,7 @@ int main(int argc, char **argv)
         return probe();
     }
     signal(SIGPIPE, SIG_IGN);
+    limit_stacks();
     if (!log_open("host-vmm", program.config->log_file, LOG_NORMAL, &error)) {
         machine_config_free(program.config);
         return report(error);
