@@ -8,22 +8,36 @@
 /* A cut that lasted so long was worth it; after one that did not a guest keeps what it was given for longer.
  */
 #define HOLD_GOOD_MS  (10 * 60 * 1000)
-#define HOLD_START_MS (5 * 60 * 1000)
+#define HOLD_START_MS (150 * 1000)
 #define HOLD_MAX_MS   (30 * 60 * 1000)
 /* A guest that was given memory is only led down again for at least this part of its size. */
 #define TURN_TAKE  6
-#define TURN_PROBE 4
+#define TURN_PROBE 3
 
-/* How hard a search for cold memory is: the slots of PolicyGuestState.hurt that count, and by how much the
- * time that a guest keeps what it was given is shortened. */
+/* The last steps before the critical mark wait this part of the time that a guest keeps what it was given. */
+#define HASTE 8
+/* Pain that lasts longer was not met at once. */
+#define UNMET_MS 15000
+/* Of the guests, permille, that are in such pain: from here on the policy picks less, down to PICK_LEAST;
+ * below PICK_FREE reversals are not rationed. */
+#define WIDE_FROM  80
+#define WIDE_TO    150
+#define PICK_LEAST 250
+#define PICK_FREE  400
+
+/* How hard a search for cold memory is. */
 typedef struct {
-    guint slots;
-    gint32 haste;
+    guint slots;    /* of PolicyGuestState.hurt that count */
+    gint32 haste;   /* by how much the time that a guest keeps what it was given is shortened */
+    gint64 rest_ms; /* a guest is left alone that is not likely to do without for so long */
+    gboolean whole; /* what hurt counts whatever the guest did; else only what hurt at what it does now */
     gboolean critical;
 } Search;
 
-static const Search search_easy = {.slots = POLICY_PEAKS, .haste = 1};
-static const Search search_hard = {.slots = POLICY_PEAKS / 2, .haste = 8};
+static const Search search_whole = {
+    .slots = POLICY_PEAKS, .haste = 1, .rest_ms = 30 * 60 * 1000, .whole = TRUE};
+static const Search search_easy = {.slots = POLICY_PEAKS, .haste = 1, .rest_ms = 10 * 60 * 1000};
+static const Search search_hard = {.slots = POLICY_PEAKS / 2, .haste = HASTE, .rest_ms = 7 * 60 * 1000};
 static const Search search_critical = {.critical = TRUE};
 
 /* In this time reversals are earned anew. */
@@ -41,6 +55,7 @@ typedef struct {
     guint count;
     gint64 now;
     gint64 free; /* MiB of the host that are available when all that was asked for has happened */
+    gint64 pick; /* permille of the rest and patience that are asked for: less when many are in pain */
 } Step;
 
 static gboolean acts_on(const Step *step, guint i)
@@ -73,8 +88,8 @@ static void learn_hold(const Step *step, PolicyGuestState *state)
  * the guests together have reversals left. */
 static gboolean may_turn(const Step *step, const PolicyGuestState *state, gint32 haste)
 {
-    return state->direction <= 0 ||
-           (step->state->tokens >= 2000 && step->now - state->grown_at >= state->hold / haste);
+    return state->direction <= 0 || ((step->state->tokens >= 2000 || step->pick <= PICK_FREE) &&
+                                     step->now - state->grown_at >= state->hold * step->pick / 1000 / haste);
 }
 
 static void set_target(Step *step, guint i, gint64 target, PolicyReason reason)
@@ -129,7 +144,7 @@ static gint64 lacks(const Step *step, guint i, gboolean relaxed, PolicyReason *r
         return 0;
     gint64 dark = guest->max * step->config->dark_permille / 1000;
     if (state->trust == POLICY_TRUST_DARK && state->target < dark &&
-        (relaxed || step->now - state->busy_at < IDLE_MS)) {
+        (step->free >= of_host(step, step->config->high_permille) || step->now - state->busy_at < IDLE_MS)) {
         *reason = POLICY_REASON_GIVE_BACK;
         return dark - state->target;
     }
@@ -142,7 +157,7 @@ static gint64 lacks(const Step *step, guint i, gboolean relaxed, PolicyReason *r
             return 0;
         /* What it reads back in a second; more when the disk does not let it read what it wants, and when
          * there is plenty. */
-        wanted = state->target + MAX(state->pain / 16, state->pain > 96 * 16 ? state->target / 8 : 0);
+        wanted = state->target + MAX(state->pain / 16, state->pain > 96 * 16 ? state->target / 16 : 0);
         if (step->free >= of_host(step, step->config->high_permille))
             wanted = MAX(wanted, state->target + MAX(state->target / 4, decision->guard));
     } else if (state->trust == POLICY_TRUST_FULL && state->target - state->used < decision->guard / 2 &&
@@ -216,17 +231,21 @@ static gint64 give(Step *step)
 
 typedef enum { LEVEL_EASE, LEVEL_SOFT, LEVEL_LOW, LEVEL_SHORT, LEVEL_COUNT } Level;
 
-/* For each level: over how many slots a guest's peak counts, and what the step is called. */
+/* For each level: over how many slots a guest's peak counts, for how long it should be likely to do without
+ * what is taken, and what the step is called. */
 static const struct {
     guint slots;
+    gint64 rest_ms;
     PolicyReason reason;
-} levels[LEVEL_COUNT] = {
-    {30, POLICY_REASON_EASE}, {24, POLICY_REASON_SOFT}, {8, POLICY_REASON_SOFT}, {1, POLICY_REASON_SHORT}};
+} levels[LEVEL_COUNT] = {{30, 0, POLICY_REASON_EASE},
+                         {12, 30 * 60 * 1000, POLICY_REASON_SOFT},
+                         {4, 30 * 60 * 1000, POLICY_REASON_SOFT},
+                         {1, 5 * 60 * 1000, POLICY_REASON_SHORT}};
 
 /* A little above the size at which it hurt. */
-static gint64 knee_of(const PolicyGuestState *state, guint slots)
+static gint64 knee_of(const PolicyGuestState *state, guint slots, gboolean whole)
 {
-    gint64 knee = policy_knee(state, slots);
+    gint64 knee = whole ? policy_knee_whole(state, slots) : policy_knee(state, slots);
     return knee > 0 ? knee + knee / 16 + POLICY_GUARD_MIN / 4 : 0;
 }
 
@@ -247,7 +266,7 @@ static gint64 floor_of(const Step *step, guint i, Level level)
                   (level <= LEVEL_SOFT ? wide_guard(step, i) : step->decisions[i].guard);
     if (level == LEVEL_EASE && guest->caches > 0)
         size += guest->caches / 4;
-    size = MAX(size, knee_of(state, POLICY_PEAKS / 2));
+    size = MAX(size, knee_of(state, POLICY_PEAKS / 2, FALSE));
     return CLAMP(size, minimum, guest->max);
 }
 
@@ -280,7 +299,8 @@ static void take(Step *step, Level level, gint64 wanted)
         if (!acts_on(step, i) || policy_hurts(state, step->now) ||
             step->now - state->grown_at < step->config->hold_ms)
             continue;
-        if (!may_turn(step, state, level == LEVEL_SHORT ? search_hard.haste : search_easy.haste))
+        /* What a dark guest does with its memory is not seen: it is not hurried. */
+        if (!may_turn(step, state, level == LEVEL_SHORT && state->trust == POLICY_TRUST_FULL ? HASTE : 1))
             continue;
         if (level == LEVEL_EASE && step->now - state->since < 300000)
             continue;
@@ -288,8 +308,15 @@ static void take(Step *step, Level level, gint64 wanted)
         gint64 freed = freed_by(step, i, floor);
         if (freed < MAX(POLICY_STEP_MIN, state->target / (state->direction > 0 ? TURN_TAKE : 16)))
             continue;
-        /* Who holds most that is idle, for the least shares, pays first. */
-        gint64 key = freed * 1000 / step->guests[i].shares;
+        /* Who will do without it for longest, for the least shares, pays first; when there is time, who holds
+         * most that is idle. */
+        gint64 gain = freed;
+        if (level != LEVEL_EASE) {
+            gain = policy_rest_ms(state, floor, TRUE);
+            if (gain < levels[level].rest_ms * step->pick / 1000)
+                continue;
+        }
+        gint64 key = gain * 1000 / step->guests[i].shares;
         candidates[found++] = (Candidate){.guest = i, .key = key, .floor = floor};
     }
     sort(candidates, found);
@@ -319,19 +346,23 @@ static void probe(Step *step, gint64 wanted, const Search *search)
         gint64 floor = MAX(policy_minimum(step->config, guest),
                            guest->max * (state->trust == POLICY_TRUST_FULL ? 0 : 500) / 1000);
         if (!search->critical)
-            floor = MAX(floor, knee_of(state, search->slots));
+            floor = MAX(floor, knee_of(state, search->slots, search->whole));
         if (!search->critical && state->trust != POLICY_TRUST_FULL)
             continue;
         gint64 cut = MAX(state->target * (search->critical ? 80 : 30) / 1000, POLICY_STEP_MIN / 2);
         floor = MAX(floor, MIN(state->target, guest->rss) - cut);
         if (freed_by(step, i, floor) < POLICY_STEP_MIN / 4)
             continue;
+        /* Of what it uses, only pain tells what it needed; of what is free, what it used. */
+        if (!search->critical &&
+            policy_rest_ms(state, floor, floor >= state->used) < search->rest_ms * step->pick / 1000)
+            continue;
         /* Idle guests first: what they hold is the likeliest to be cold. */
         gint64 key = -(gint64)state->busy * step->guests[i].shares / 100;
         if (state->direction > 0 && !search->critical) {
             /* To turn one that was led up costs a reversal: last, and where there is most to find. */
-            gint64 most = MIN(state->target, guest->rss) -
-                          MAX(policy_minimum(step->config, guest), knee_of(state, search->slots));
+            gint64 most = MIN(state->target, guest->rss) - MAX(policy_minimum(step->config, guest),
+                                                               knee_of(state, search->slots, search->whole));
             if (most * TURN_PROBE < state->target)
                 continue;
             key = most - ((gint64)1 << 40);
@@ -387,6 +418,23 @@ static gint64 in_flight(const Step *step)
     return sum;
 }
 
+/* While one guest in twelve or more is in pain that was not met at once, the host cannot wait for those that
+ * will do without memory for long: less is asked of who gives, down to a quarter. Permille. */
+static gint64 how_picky(const Step *step)
+{
+    gint64 running = 0, hurting = 0;
+    for (guint i = 0; i < step->count; i++) {
+        const PolicyGuestState *state = &step->states[i];
+        if (!(step->guests[i].flags & POLICY_GUEST_RUNS))
+            continue;
+        running++;
+        hurting += policy_hurts(state, step->now) && step->now - state->hurt_since >= UNMET_MS;
+    }
+    gint64 share = hurting * 1000 / MAX(running, 1);
+    return 1000 -
+           (1000 - PICK_LEAST) * CLAMP(share - WIDE_FROM, 0, WIDE_TO - WIDE_FROM) / (WIDE_TO - WIDE_FROM);
+}
+
 /* Reversals that the guests may cause together: those of a quarter of an hour may be made at once, and two
  * guests' in any case. What the host takes in need is owed, up to as much. */
 static void refill(const PolicyConfig *config, PolicyState *state, guint count, gint64 elapsed)
@@ -421,23 +469,29 @@ void policy_share_memory(const PolicyConfig *config, PolicyState *state, const P
     gint64 expected_fall = MIN(MAX(state->falling, 0) * 3 / 16, host->total * config->soft_permille / 1000);
     step.free = host->available + in_flight(&step) - expected_fall;
     release(&step);
+    step.pick = how_picky(&step);
     gint64 unmet = give(&step);
     gint64 soft = of_host(&step, config->soft_permille), crit = of_host(&step, config->crit_permille);
-    gint64 low = (soft * 2 + crit) / 3, very_low = (soft + crit * 2) / 3;
+    gint64 wary = crit + (soft - crit) * 4 / 5, low = crit + (soft - crit) * 2 / 3;
+    gint64 very_low = (soft + crit * 2) / 3;
     /* What hurts nobody comes first; then cold pages; then what guests did not need for some minutes; the
      * longer ago that it hurt, the sooner it is tried again. */
     if (step.free - unmet < soft)
         take(&step, LEVEL_SOFT, soft + of_host(&step, 10) - step.free + unmet);
+    if (step.free - unmet < wary)
+        probe(&step, wary - step.free + unmet, &search_whole);
     if (step.free - unmet < low)
         probe(&step, low - step.free + unmet, &search_easy);
-    if (step.free - unmet < low)
-        take(&step, LEVEL_LOW, low - step.free + unmet);
+    if (step.free - unmet < wary)
+        take(&step, LEVEL_LOW, wary - step.free + unmet);
     if (step.free - unmet < very_low)
         take(&step, LEVEL_SHORT, very_low - step.free + unmet);
     if (step.free - unmet < very_low)
         probe(&step, very_low - step.free + unmet, &search_hard);
-    if (step.free + expected_fall < crit)
-        probe(&step, crit - step.free, &search_critical);
+    /* A little above the mark: what is decided takes a moment to happen. */
+    gint64 critical = crit + (soft - crit) * 2 / 9;
+    if (step.free + expected_fall < critical)
+        probe(&step, critical - step.free, &search_critical);
     gint64 ease = of_host(&step, config->ease_permille);
     if (step.free < ease)
         take(&step, LEVEL_EASE, (ease - step.free) / 64 + 1);

@@ -7,8 +7,10 @@
 #define STALL_MS     5000
 #define FAILURES_MAX 3
 #define RETRY_MS     (10 * 60 * 1000)
+#define RETRY_TWICE  3 /* how often the time until the next try doubles */
 /* How long a guest that was caught at a contradiction is not believed, and how many make a lie. */
 #define DOUBT_MS           (10 * 60 * 1000)
+#define DOUBT_AGAIN_MS     (60 * 60 * 1000)
 #define CONTRADICTIONS_MAX 4
 /* The daemon's own part of the time from a guest's growth to its balloon's: a tick to see it, one to act. */
 #define REACTION_MS 2000
@@ -37,6 +39,33 @@ gint64 policy_peak(const PolicyGuestState *state, guint slots)
 gint64 policy_knee(const PolicyGuestState *state, guint slots)
 {
     return most_of(state->hurt[state->works ? 1 : 0], state->peak_slot, slots);
+}
+
+gint64 policy_knee_whole(const PolicyGuestState *state, guint slots)
+{
+    return MAX(most_of(state->hurt[0], state->peak_slot, slots),
+               most_of(state->hurt[1], state->peak_slot, slots));
+}
+
+gint64 policy_rest_ms(const PolicyGuestState *state, gint64 size, gboolean by_use)
+{
+    gint64 slots = MIN(POLICY_PEAKS, state->peak_slot - state->since / POLICY_PEAK_MS + 1);
+    gint64 resting = 0, ended = 0;
+    gboolean rested = FALSE;
+    for (gint64 k = slots - 1; k >= 0; k--) {
+        gint64 slot = (state->peak_slot - k) % POLICY_PEAKS;
+        gint64 needed = MAX(state->hurt[0][slot], state->hurt[1][slot]);
+        if (by_use)
+            needed = MAX(needed, state->peak[slot]);
+        gboolean rests = needed <= size;
+        resting += rests;
+        ended += rested && !rests;
+        rested = rests;
+    }
+    /* What was never seen to end may last: a guest that was found just now has shown nothing yet. */
+    if (ended == 0)
+        return resting > 0 ? G_MAXINT32 : 0;
+    return resting * POLICY_PEAK_MS / (ended + 1);
 }
 
 gboolean policy_hurts(const PolicyGuestState *state, gint64 now)
@@ -126,8 +155,10 @@ static void look_for_lies(const PolicyGuest *guest, PolicyGuestState *state, gin
     gboolean swaps_with_room = state->hurt_at == now && guest->usable * 4 > guest->actual;
     gboolean impossible = guest->usable > guest->actual + guest->max / 16 || guest->unused > guest->actual;
     if (swaps_with_room || impossible) {
+        /* One that goes on when it is believed again is a driver that cannot count. */
+        gint64 doubt = state->doubt_until > 0 && now > state->doubt_until ? DOUBT_AGAIN_MS : DOUBT_MS;
         if (++state->contradictions >= CONTRADICTIONS_MAX)
-            state->doubt_until = now + DOUBT_MS;
+            state->doubt_until = MAX(state->doubt_until, now + doubt);
     } else if (state->contradictions > 0 && state->hurt_at < now - 60000) {
         state->contradictions--;
     }
@@ -202,7 +233,7 @@ static void follow_balloon(const PolicyGuest *guest, PolicyGuestState *state, Po
     decision->changed = TRUE;
     decision->reason = POLICY_REASON_STALLED;
     if (state->failures >= FAILURES_MAX)
-        state->retry_at = now + RETRY_MS;
+        state->retry_at = now + (RETRY_MS << MIN(state->failures - FAILURES_MAX, RETRY_TWICE));
 }
 
 static PolicyTrust trust_of(const PolicyGuest *guest, const PolicyGuestState *state, gint64 now)

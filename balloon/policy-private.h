@@ -18,6 +18,11 @@ void policy_observe(const PolicyConfig *config, const PolicyGuest *guest, Policy
 gint64 policy_peak(const PolicyGuestState *state, guint slots);
 /* The largest size at which it hurt in the last `slots`; 0: it did not. */
 gint64 policy_knee(const PolicyGuestState *state, guint slots);
+/* The same, whatever it did then; policy_knee() counts only what hurt at what it does now. */
+gint64 policy_knee_whole(const PolicyGuestState *state, guint slots);
+/* For how long it is likely to do with a size, ms: the mean of the times in which it did, of those that are
+ * remembered; G_MAXINT32 when it always did. by_use: what it used counts as needed; else only what hurt. */
+gint64 policy_rest_ms(const PolicyGuestState *state, gint64 size, gboolean by_use);
 /* What must stay to it in any case, MiB. */
 gint64 policy_minimum(const PolicyConfig *config, const PolicyGuest *guest);
 /* Whether it reads pages back from swap, or faults, more than now and then. */

@@ -5,10 +5,10 @@ void policy_config_init(PolicyConfig *config)
 {
     *config = (PolicyConfig){.high_permille = 140,
                              .ease_permille = 200,
-                             .soft_permille = 75,
+                             .soft_permille = 85,
                              .crit_permille = 30,
                              .tax_permille = 750,
-                             .guard_permille = 50,
+                             .guard_permille = 30,
                              .min_permille = 250,
                              .dark_permille = 750,
                              .reversals = 4,

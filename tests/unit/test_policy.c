@@ -165,7 +165,11 @@ START_TEST(test_balloon_that_does_not_move_is_given_up)
     ck_assert_int_eq(stalls, 3);
     ck_assert_int_eq(world.decisions[0].trust, POLICY_TRUST_NODRIVER);
     ticks(600); /* and asked again after ten minutes */
-    ck_assert_int_gt(world.states[0].failures, 3);
+    ck_assert_int_eq(world.states[0].failures, 4);
+    ticks(1100); /* then after twenty */
+    ck_assert_int_eq(world.states[0].failures, 4);
+    ticks(200);
+    ck_assert_int_eq(world.states[0].failures, 5);
 }
 END_TEST
 
@@ -180,11 +184,74 @@ START_TEST(test_who_swaps_with_much_free_is_not_believed)
 }
 END_TEST
 
+/* One that lies again as soon as it is believed again. */
+START_TEST(test_who_lies_again_is_not_believed_for_long)
+{
+    PolicyGuestState *state = &world.states[1];
+    for (int s = 0; s < 20; s++) {
+        world.guests[1].swapped_in += 500;
+        tick();
+    }
+    ck_assert_int_eq(state->trust, POLICY_TRUST_LYING);
+    ck_assert_int_le(state->doubt_until, world.now + 600000);
+    ticks(700);
+    ck_assert_int_eq(state->trust, POLICY_TRUST_FULL);
+    for (int s = 0; s < 20; s++) {
+        world.guests[1].swapped_in += 500;
+        tick();
+    }
+    ck_assert_int_eq(state->trust, POLICY_TRUST_LYING);
+    ticks(3000);
+    ck_assert_int_eq(state->trust, POLICY_TRUST_LYING);
+}
+END_TEST
+
+/* Guest 0 wants much for a minute, every three minutes; guest 1 wanted as much once. */
+START_TEST(test_who_rests_for_long_pays_first)
+{
+    for (guint g = 2; g < GUESTS; g++)
+        world.used[g] = 4000;
+    world.used[1] = 3500;
+    for (int s = 0; s < 1500; s++) {
+        world.used[0] = s % 180 < 60 ? 3500 : 600;
+        if (s == 60)
+            world.used[1] = 600;
+        tick();
+    }
+    for (int s = 0; s < 30; s++) {
+        world.used[0] = 600;
+        world.host.available = 16384 * 45 / 1000;
+        tick();
+    }
+    ck_assert_int_lt(world.guests[1].actual, 1000);
+    ck_assert_int_ge(world.guests[0].actual, 3500); /* it would want it back in two minutes */
+}
+END_TEST
+
+/* What vCPUs do is all that is known of it; while they do nothing it is not given back what was taken. */
+START_TEST(test_silent_guest_is_given_back_when_it_works)
+{
+    world.guests[0].stats_age = world.guests[0].usable = POLICY_UNKNOWN;
+    world.guests[0].actual = world.guests[0].rss = 2048;
+    world.now = 300000;
+    for (int s = 0; s < 300; s++) {
+        world.host.available = 16384 / 10;
+        tick();
+    }
+    ck_assert_int_eq(world.guests[0].actual, 2048);
+    for (int s = 0; s < 60; s++) {
+        world.guests[0].cpu_ms += 900;
+        tick();
+    }
+    ck_assert_int_eq(world.guests[0].actual, 3072);
+}
+END_TEST
+
 START_TEST(test_idle_guests_pay_before_those_with_more_shares)
 {
     for (guint g = 0; g < GUESTS; g++)
         world.guests[g].shares = g == 2 ? 100 : 4000;
-    ticks(700);
+    ticks(1000); /* a quarter of an hour without need: as likely as not half an hour */
     world.host.available = 16384 * 7 / 100;
     tick();
     ck_assert_int_eq(world.decisions[2].reason, POLICY_REASON_SOFT);
@@ -213,7 +280,7 @@ START_TEST(test_cut_that_did_not_last_is_not_repeated_soon)
             tick();
         }
         ck_assert_int_gt(state->direction, 0);
-        ck_assert_int_ge(state->hold, 5 * 60 * 1000);
+        ck_assert_int_ge(state->hold, 150 * 1000);
         ck_assert_int_le(state->hold, 30 * 60 * 1000);
         ck_assert(state->hold > hold || hold == 30 * 60 * 1000);
         hold = state->hold;
@@ -222,9 +289,8 @@ START_TEST(test_cut_that_did_not_last_is_not_repeated_soon)
 }
 END_TEST
 
-/* All have been led up once; then little memory is missing for long: as many are led down as there are
- * reversals for. */
-START_TEST(test_reversals_are_rationed)
+/* All have been led up once; then little memory is missing for long. How many are led down. */
+static int turned_of_those_led_up(gboolean one_hurts)
 {
     world.config.reversals = 1;
     ticks(2);
@@ -235,12 +301,25 @@ START_TEST(test_reversals_are_rationed)
     }
     int turned = 0;
     for (int s = 0; s < 300; s++) {
-        world.host.available = 16384 * 4 / 100;
+        world.host.available = 16384 * 45 / 1000;
+        world.guests[0].swapped_in += one_hurts ? 100 : 0;
         tick();
     }
     for (guint g = 0; g < GUESTS; g++)
         turned += world.states[g].direction < 0;
-    ck_assert_int_eq(turned, 2); /* what is to be had at once; an hour would bring three more */
+    return turned;
+}
+
+START_TEST(test_reversals_are_rationed)
+{
+    ck_assert_int_eq(turned_of_those_led_up(FALSE), 2); /* those at once; an hour would bring three more */
+}
+END_TEST
+
+/* One of six in pain that cannot be met is many. */
+START_TEST(test_reversals_are_not_rationed_while_many_are_in_pain)
+{
+    ck_assert_int_gt(turned_of_those_led_up(TRUE), 3);
 }
 END_TEST
 
@@ -328,9 +407,13 @@ int main(void)
     tcase_add_test(cases, test_old_statistics_take_nothing);
     tcase_add_test(cases, test_balloon_that_does_not_move_is_given_up);
     tcase_add_test(cases, test_who_swaps_with_much_free_is_not_believed);
+    tcase_add_test(cases, test_who_lies_again_is_not_believed_for_long);
+    tcase_add_test(cases, test_who_rests_for_long_pays_first);
+    tcase_add_test(cases, test_silent_guest_is_given_back_when_it_works);
     tcase_add_test(cases, test_idle_guests_pay_before_those_with_more_shares);
     tcase_add_test(cases, test_cut_that_did_not_last_is_not_repeated_soon);
     tcase_add_test(cases, test_reversals_are_rationed);
+    tcase_add_test(cases, test_reversals_are_not_rationed_while_many_are_in_pain);
     tcase_add_test(cases, test_host_without_guests);
     tcase_add_loop_test(cases, test_nonsense_keeps_the_bounds, 0, 20);
     tcase_add_test(cases, test_names);
