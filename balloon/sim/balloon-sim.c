@@ -8,11 +8,12 @@
 #include "balloon/sim/sim-score.h"
 #include "balloon/sim/sim-trace.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 typedef struct {
-    char *guests, *demand, *policy, *fpr, *picture;
+    char *guests, *demand, *policy, *fpr, *picture, *decisions;
     gint host_mib, warm_up;
     gint64 seed;
     gint count, seconds, sum_gib;
@@ -76,10 +77,17 @@ static int simulate(const Options *options)
     SimPlan *plan = g_str_equal(options->policy, "plan") ? sim_plan_new(&model) : NULL;
     SimPeer *peer = plan ? NULL : sim_peer_new(options->policy, &model);
     SimPicture *picture = options->picture ? sim_picture_new(&model) : NULL;
+    FILE *log = NULL;
     int status = 0;
     if (!plan && !peer) {
         status = fail("--policy is not one of none, mom, pve, fixed, plan");
+    } else if (options->decisions && !plan) {
+        status = fail("--decisions is for the policy plan");
+    } else if (options->decisions && !(log = fopen(options->decisions, "w"))) {
+        status = fail("%s: %s", options->decisions, g_strerror(errno));
     } else {
+        if (log)
+            sim_plan_log(plan, log);
         while (model.t < input->seconds) {
             sim_model_step(&model);
             if (plan)
@@ -92,6 +100,8 @@ static int simulate(const Options *options)
         }
         if (picture && !sim_picture_write(picture, &model, options->policy, options->picture, &error))
             status = fail("%s", error->message);
+        if (log && (ferror(log) | fclose(log)) != 0)
+            status = fail("%s: cannot write", options->decisions);
         g_autofree char *line = sim_score_json(&score, &model, options->policy);
         puts(line);
     }
@@ -114,6 +124,8 @@ int main(int argc, char **argv)
          "none, mom, pve, fixed or plan (balloond's, the default)", "NAME"},
         {"warm-up", 'w', 0, G_OPTION_ARG_INT, &options.warm_up, "The first seconds do not count (600)", "S"},
         {"picture", 'o', 0, G_OPTION_ARG_FILENAME, &options.picture, "Draw the run there", "SVG"},
+        {"decisions", 0, 0, G_OPTION_ARG_FILENAME, &options.decisions,
+         "Write each target that balloond's policy changes there, and why", "CSV"},
         {"fpr", 0, 0, G_OPTION_ARG_STRING, &options.fpr, "Guests give free pages back by themselves (off)",
          "on|off"},
         {"generate", 0, 0, G_OPTION_ARG_NONE, &options.generate, "Write the two files instead", NULL},
@@ -148,5 +160,6 @@ int main(int argc, char **argv)
     g_free(options.policy);
     g_free(options.fpr);
     g_free(options.picture);
+    g_free(options.decisions);
     return status;
 }

@@ -12,6 +12,7 @@ struct SimPlan {
     PolicyGuestState *states;
     PolicyDecision *decisions;
     guint *order;
+    FILE *log;
 };
 
 SimPlan *sim_plan_new(const SimModel *model)
@@ -64,9 +65,23 @@ void sim_plan_step(SimPlan *plan, SimModel *model)
     PolicyHost host = {.total = model->total, .available = model->available, .psi_full = POLICY_UNKNOWN};
     policy_plan(&plan->config, &plan->state, &host, plan->guests, plan->states, plan->decisions, plan->order,
                 model->count, (gint64)model->t * TICK_MS);
-    for (guint i = 0; i < model->count; i++)
-        if (plan->decisions[i].changed)
-            model->guests[i].target = plan->decisions[i].target;
+    for (guint i = 0; i < model->count; i++) {
+        const PolicyDecision *decision = &plan->decisions[i];
+        SimState *state = &model->guests[i];
+        if (!decision->changed)
+            continue;
+        if (plan->log)
+            fprintf(plan->log, "%d,%s,%s,%" G_GINT64_FORMAT ",%" G_GINT64_FORMAT "\n", model->t - 1,
+                    state->guest->name, policy_reason_name(decision->reason), state->target,
+                    decision->target);
+        state->target = decision->target;
+    }
+}
+
+void sim_plan_log(SimPlan *plan, FILE *log)
+{
+    plan->log = log;
+    fputs("t,guest,reason,from_mib,to_mib\n", log);
 }
 
 void sim_plan_free(SimPlan *plan)
