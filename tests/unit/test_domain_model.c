@@ -206,6 +206,13 @@ START_TEST (qmp) {
     ck_assert_uint_eq(detail->limits->len, 1);
     ck_assert_uint_eq(g_array_index(detail->limits, DomainLimits, 0).total_bytes, 1000);
     ck_assert_uint_eq(domain_qmp_count_possible(places), 2);
+    g_autoptr(JsonNode) taken =
+        json_from_string("[{\"qom-path\": \"/machine/peripheral/vcpu1\", \"vcpus-count\": 1},"
+                         " {\"vcpus-count\": 1}, 7,"
+                         " {\"qom-path\": \"/machine/unattached/device[0]\"}]",
+                         NULL);
+    ck_assert_uint_eq(domain_qmp_count_fixed(taken), 1);
+    ck_assert_uint_eq(domain_qmp_count_fixed(wrong), 0);
     ck_assert_str_eq(balloon, "/machine/peripheral/b0");
     ck_assert_ptr_null(none);
     /* wrong shapes change nothing and harm nothing */
