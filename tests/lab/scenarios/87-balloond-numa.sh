@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# balloond leads a guest that works on one node and has most of its memory on another one home, and puts its affinity back.
+# balloond leads a guest that works on one node and has most of its memory on another one to one of them: its memory is moved
+# to where it works, for that takes less.
 # For a machine with two nodes: LAB_NODES=2 tests/lab/run --scenario 87
 command -v balloond >/dev/null || skip "balloond is not built"
 [ -d /sys/devices/system/node/node1 ] || skip "this machine has one node"
-cpu_of() { cat "/sys/devices/system/node/node$1/cpulist"; }
 mib_on() { # NODE: MiB of the guest there
     awk -v node="N$1=" '{ for (i = 1; i <= NF; i++) if (index($i, node) == 1) n += substr($i, length(node) + 1)
         } END { print int(n / 256) }' "/proc/$(pid_of a)/numa_maps"
@@ -35,10 +35,10 @@ printf '[ksm]\nmode = off\n[numa]\nmode = act\nsample = 1s\ngain = 1\n[connect a
 balloond -v -c "$LOGS/balloond.conf" 2>"$LOGS/balloond.log" &
 daemon=$!
 echo $daemon >>"$LOGS/pids"
-is_pinned() { [ "$(allowed)" = "$(cpu_of 1)" ]; }
-is_home() { [ "$(mib_on 0)" -lt $((first / 2)) ]; }
-ok "balloond pins its vCPU to the second node" wait_for 60 is_pinned
-ok "…and moves its memory there" wait_for 60 is_home
+led() { grep -q ': to node' "$LOGS/balloond.log"; }
+together() { [ "$(mib_on 0)" -lt $(((first + second) / 5)) ] || [ "$(mib_on 1)" -lt $(((first + second) / 5)) ]; }
+ok "balloond leads it to one node" wait_for 60 led
+ok "…and moves its memory there" wait_for 60 together
 note "after: $(mib_on 0) MiB on the first node, $(mib_on 1) on the second"
 balloonctl -s "$LOGS/balloond.sock" --json explain a >"$LOGS/explained.json"
 kill $daemon
