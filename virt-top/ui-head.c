@@ -43,8 +43,13 @@ void ui_draw_message(Ui *ui)
             ui->typed->str);
         break;
     case PROMPT_CONFIRM: {
-        static const char *const verbs[] = {"Pause", "Resume", "Shut down", "Change the vCPUs of",
-                                            "Set the balloon of"};
+        static const char *const verbs[] = {
+            [DOMAIN_ACTION_PAUSE] = "Pause",
+            [DOMAIN_ACTION_RESUME] = "Resume",
+            [DOMAIN_ACTION_SHUTDOWN] = "Shut down",
+            [DOMAIN_ACTION_SET_VCPUS] = "Change the vCPUs of",
+            [DOMAIN_ACTION_SET_BALLOON] = "Set the balloon of",
+        };
 
         g_string_append_printf(out, "%s %s? (y/n)", verbs[ui->action], name);
         break;

@@ -127,13 +127,22 @@ static void prompt_entered(Ui *ui)
 
 static void choose_action(Ui *ui, int key)
 {
-    static const char keys[] = "prsvb";
-    const char *at = key > 0 && key < 128 ? strchr(keys, key) : NULL;
+    static const struct {
+        int key;
+        DomainAction action;
+        UiPrompt next;
+    } choices[] = {
+        {'p', DOMAIN_ACTION_PAUSE, PROMPT_CONFIRM},     {'r', DOMAIN_ACTION_RESUME, PROMPT_CONFIRM},
+        {'s', DOMAIN_ACTION_SHUTDOWN, PROMPT_CONFIRM},  {'v', DOMAIN_ACTION_SET_VCPUS, PROMPT_VALUE},
+        {'b', DOMAIN_ACTION_SET_BALLOON, PROMPT_VALUE},
+    };
 
     ui->prompt = PROMPT_NONE;
-    if (at != NULL) {
-        ui->action = (DomainAction)(at - keys);
-        ui_begin_prompt(ui, ui->action >= DOMAIN_ACTION_SET_VCPUS ? PROMPT_VALUE : PROMPT_CONFIRM, "");
+    for (guint i = 0; i < G_N_ELEMENTS(choices); i++) {
+        if (choices[i].key == key) {
+            ui->action = choices[i].action;
+            ui_begin_prompt(ui, choices[i].next, "");
+        }
     }
 }
 
