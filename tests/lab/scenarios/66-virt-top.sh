@@ -64,20 +64,31 @@ loop='a=$(cut -d " " -f 1 /proc/uptime)
     timeout 6 sh -c "trap \"cat /proc/\$\$/schedstat; exit\" TERM; while :; do :; done"
     echo $a $(cut -d " " -f 1 /proc/uptime)'
 vcpu_time() { sed -n "$1p" "$LOGS/loop.json" | grep -oE '"time-ns" *: *[0-9]+' | awk -F : '{ sum += $2 } END { printf "%.0f", sum }'; }
+# ns for which the guest's vCPUs had to wait for a processor: the guest does not see that, and takes it for time that it ran.
+delayed() {
+    for task in /proc/"$(pid_of top)"/task/*; do
+        case $(cat "$task/comm") in CPU*) cat "$task/schedstat" ;; esac
+    done | awk '{ sum += $2 } END { printf "%.0f", sum }'
+}
 busy_share() {
     guest_run top "$loop" >"$LOGS/loop" &
     loop_pid=$!
     sleep 1.5
+    before=$(delayed)
     timeout 20 virt-top --no-init-file --json -n 2 -d 3 >"$LOGS/loop.json"
+    after=$(delayed)
     wait $loop_pid
-    got=$(tail -n 1 "$LOGS/loop.json" | member seconds | awk -v a="$(vcpu_time 1)" -v b="$(vcpu_time 2)" '{ print (b - a) / $1 / 1e7 }')
+    seconds=$(tail -n 1 "$LOGS/loop.json" | member seconds)
+    got=$(awk -v s="$seconds" -v a="$(vcpu_time 1)" -v b="$(vcpu_time 2)" 'BEGIN { print (b - a) / s / 1e7 }')
+    waited=$(awk -v s="$seconds" -v a="$before" -v b="$after" 'BEGIN { print (b - a) / s / 1e7 }')
     wanted=$(tr '\n' ' ' <"$LOGS/loop" | awk '{ print $1 / 1e7 / ($5 - $4) }')
     awk -v got="$got" -v wanted="$wanted" 'BEGIN { exit !(got >= wanted * 0.95 && got <= wanted * 1.05) }'
 }
 # It is within 5 % where nobody else works on the machine (102.6 and 99.5); a share of time is no test of a busy one.
 busy_share || busy_share || :
-note "a busy loop's per cent of a processor: virt-top $got, guest $wanted"
-ok "a busy loop's per cent of a processor within 25 %" awk -v got="$got" -v wanted="$wanted" 'BEGIN { exit !(got >= wanted * 0.75 && got <= wanted * 1.25) }'
+note "a busy loop's per cent of a processor: virt-top $got, guest $wanted, which had to wait for $waited"
+ok "a busy loop's per cent of a processor within 25 %" awk -v got="$got" -v wanted="$wanted" -v waited="$waited" \
+    'BEGIN { exit !(got + waited >= wanted * 0.75 && got <= wanted * 1.25) }'
 
 # ---- the rest ----
 told() { sample && [ "$(counter available-kib)" -gt 0 ] && [ "$(counter exits)" -gt 0 ]; }
