@@ -56,10 +56,12 @@ both=$(guest_run a "disk-load randread /dev/vda 8 $seconds >/tmp/slow & disk-loa
 rate=$(echo "$both" | tail -n 1) free=$(echo "$both" | head -n 1)
 note "another disk beside it: $free requests a second"
 ok "two disks at once: the one keeps to its limit" within "$rate" 50
-ok "…the other does not" [ "${free%.*}" -gt 100 ]
+ok "…the other does not" [ "${free%.*}" -gt 60 ]
+last=50
 if [ "$seconds" -ge 10 ]; then
     note "alone it does $(load randread /dev/vdb 8 10)"
     sleep 2
+    last=100
     set_limits iops 100 iops_max 400 iops_max_length 3
     # 400 a second for 3 s are 1200 at once, and while they go 100 more a second are allowed: that is over after 4 s.
     burst=$(load randread /dev/vda 8 3)
@@ -73,5 +75,5 @@ fi
 set_limits
 rate=$(load randread /dev/vda 8 "$seconds")
 note "without a limit: $rate"
-ok "without a limit it is as fast as it can be" [ "${rate%.*}" -gt 100 ]
+ok "without a limit it is as fast as it can be" [ "${rate%.*}" -gt $((last * 6 / 5)) ]
 rm -f /tmp/slow.img /tmp/free.img
