@@ -14,7 +14,7 @@ host_vmm_libhostvmm_a_SOURCES = \
 	host-vmm/machine-vcpus.c \
 	host-vmm/actions.c host-vmm/actions.h \
 	host-vmm/cpu-set.c host-vmm/cpu-set.h \
-	host-vmm/machine-config.h host-vmm/options.c \
+	host-vmm/machine-config.h host-vmm/machine-config.c host-vmm/options.c \
 	host-vmm/optset.c host-vmm/optset.h \
 	host-vmm/daemonize.c host-vmm/daemonize.h \
 	host-vmm/pidfile.c host-vmm/pidfile.h \

@@ -46,6 +46,8 @@ typedef struct MachineConfig {
     GPtrArray *qmps;      /* char* of each -qmp */
 } MachineConfig;
 
+/* What a machine is if nothing is said. Ends with machine_config_free(). */
+MachineConfig *machine_config_new(void);
 void machine_config_free(MachineConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MachineConfig, machine_config_free)
 
