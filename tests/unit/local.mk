@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A unit test is test_<module>.c; those of host-vmm link all of it but main().
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_agent_client tests/unit/test_command tests/unit/test_jsonstream \
+check_PROGRAMS += tests/unit/test_agent_client tests/unit/test_command tests/unit/test_command_calls tests/unit/test_jsonstream \
 	tests/unit/test_log tests/unit/test_memory tests/unit/test_pending tests/unit/test_qmp_client tests/unit/test_runtime_dir
 endif
 if HAVE_CHECK
@@ -14,8 +14,11 @@ endif
 EXTRA_DIST += tests/check-run.h
 unit_test_libs = lib/libvirtsuite.a $(BASE_LIBS) $(CHECK_LIBS)
 malformed = tests/unit/malformed.c tests/unit/malformed.h
-tests_unit_test_command_SOURCES = tests/unit/test_command.c $(malformed)
+command_peer = tests/unit/command-peer.c tests/unit/command-peer.h
+tests_unit_test_command_SOURCES = tests/unit/test_command.c $(command_peer) $(malformed)
 tests_unit_test_command_LDADD = $(unit_test_libs)
+tests_unit_test_command_calls_SOURCES = tests/unit/test_command_calls.c $(command_peer)
+tests_unit_test_command_calls_LDADD = $(unit_test_libs)
 tests_unit_test_jsonstream_SOURCES = tests/unit/test_jsonstream.c $(malformed)
 tests_unit_test_jsonstream_LDADD = $(unit_test_libs)
 tests_unit_test_log_LDADD = $(unit_test_libs)
