@@ -53,13 +53,25 @@ skip() {
 }
 # need … : as ok, but the scenario ends if it fails.
 need() { ok "$@" || exit 0; }
-# What the monitors and guests said last, once a scenario.
+# What the monitors and guests said last, and what they and the machine are at, once a scenario.
 tell() {
     [ -z "$told" ] || return 0
     told=yes
+    for file in "$LOGS"/*.pid; do
+        [ ! -e "$file" ] || tell_monitor "$(basename "$file" .pid)" "$(cat "$file")"
+    done
+    note "machine: load $(cut -d ' ' -f 1-3 /proc/loadavg), $(sed -n 's/^MemAvailable: *//p' /proc/meminfo) available, $(dmesg | tail -n 1)"
     for log in "$LOGS"/*.stderr "$LOGS"/*.serial; do
         [ ! -s "$log" ] || note "$(tail -n 8 "$log" | sed "s,^,$(basename "$log"): ,")"
     done
+}
+# tell_monitor NAME PROCESS: its status, or what each thread is in.
+tell_monitor() {
+    threads=''
+    for thread in "/proc/$2/task"/*; do
+        [ ! -r "$thread/comm" ] || threads="$threads$(cat "$thread/comm")($(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "$thread/status") $(cat "$thread/wchan")) "
+    done
+    note "$1: ${threads:-ended with $(status_of "$1")}"
 }
 
 # ---- waiting ----
@@ -130,9 +142,13 @@ user_space_up() { [ "$(grep -c L2-UP "$LOGS/$1.serial")" -ge "${2:-1}" ]; }
 # booted NAME [ARGUMENT…]: starts it and waits until the agent answers; the scenario ends if it does not.
 booted() {
     guest "$@"
-    need "$1 reaches user space" wait_for "$BOOT_LIMIT" user_space_up "$1"
+    need "$1 reaches user space" up_or_ended "$1"
     need "$1's agent answers" agent_answers "$1"
 }
+up_or_ended() {
+    wait_for "$BOOT_LIMIT" up_or_exited "$1" && user_space_up "$1"
+}
+up_or_exited() { user_space_up "$1" || exited "$1"; }
 agent_answers() { wait_for 90 agent "$1" guest-ping; }
 agent() { timeout "${AGENT_LIMIT:-20}" vmctl agent "$@"; }
 qmp() { timeout "${QMP_LIMIT:-20}" vmctl qmp "$@"; }
