@@ -31,7 +31,7 @@ CpuModel *cpu_model_new_host(void)
     CpuModel *model = g_new0(CpuModel, 1);
     model->type = g_strdup("host-x86_64-cpu");
     model->asked = g_ptr_array_new();
-    model->migratable = model->check = model->kvm = model->pmu = TRUE;
+    model->check = model->kvm = model->pmu = TRUE;
     return model;
 }
 
@@ -170,14 +170,18 @@ static gboolean is_amd(GArray *table)
 
 static void read_supported(const CpuHost *host, CpuFeatureSet set)
 {
-    static const char *const always[] = {"hypervisor", "tsc-deadline"};
+    const struct {
+        const char *name;
+        gboolean is_there;
+    } beside[] = {
+        {"hypervisor", TRUE}, {"tsc-deadline", host->tsc_deadline}, {"invtsc", host->tsc_invariant}};
     for (guint word = 0; word < CPU_WORDS; word++) {
         const guint32 *value = word_in(host->supported, word);
         set[word] = value ? *value : 0;
     }
-    for (guint i = 0; i < G_N_ELEMENTS(always); i++) {
-        const CpuFeature *feature = cpu_feature_find(always[i]);
-        if (i == 0 || host->tsc_deadline) {
+    for (guint i = 0; i < G_N_ELEMENTS(beside); i++) {
+        const CpuFeature *feature = cpu_feature_find(beside[i].name);
+        if (beside[i].is_there) {
             set[feature->word] |= feature->mask;
         }
     }

@@ -27,6 +27,7 @@ typedef struct CpuHost {
     GArray *supported;        /* struct kvm_cpuid_entry2: KVM_GET_SUPPORTED_CPUID */
     GArray *hyperv_supported; /* the same of KVM_GET_SUPPORTED_HV_CPUID; NULL: this KVM does not tell */
     gboolean tsc_deadline;    /* KVM_CAP_TSC_DEADLINE_TIMER, which the table does not tell */
+    gboolean tsc_invariant;   /* the host's kernel keeps its time by the TSC, whatever CPUID says of it */
 } CpuHost;
 
 /* The guest's table (struct kvm_cpuid_entry2). What was asked for and the host lacks is left out with a

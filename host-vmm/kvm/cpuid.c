@@ -163,6 +163,15 @@ static void add_amd_threads(GArray *entries, const CpuTopology *topology)
     }
 }
 
+/* Its own checks have found no fault with the TSC then, and KVM's guests have theirs from the same. */
+static gboolean host_keeps_time_by_tsc(void)
+{
+    g_autofree char *source = NULL;
+    return g_file_get_contents("/sys/devices/system/clocksource/clocksource0/current_clocksource", &source,
+                               NULL, NULL) &&
+           g_str_equal(g_strchomp(source), "tsc");
+}
+
 CpuidTable *cpuid_table_new(const Kvm *kvm, const CpuModel *model, const CpuTopology *topology,
                             GError **error)
 {
@@ -176,7 +185,8 @@ CpuidTable *cpuid_table_new(const Kvm *kvm, const CpuModel *model, const CpuTopo
         hyperv_is_on(hyperv) ? read_table(kvm, KVM_GET_SUPPORTED_HV_CPUID) : NULL;
     CpuHost host = {.supported = supported,
                     .hyperv_supported = hyperv_supported,
-                    .tsc_deadline = kvm_capability(kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0};
+                    .tsc_deadline = kvm_capability(kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+                    .tsc_invariant = host_keeps_time_by_tsc()};
     g_autoptr(CpuidTable) table = g_new0(CpuidTable, 1);
     table->entries = cpu_model_table(model, &host, error);
     if (!table->entries) {

@@ -83,6 +83,8 @@ static GArray *host_table(const guint32 vendor[3], const char *lacks)
     return table;
 }
 
+static gboolean tsc_invariant; /* the host's kernel keeps time by the TSC */
+
 static GArray *build(const char *text, const guint32 vendor[3], const char *lacks, GError **error)
 {
     g_autoptr(OptSet) options = optset_parse("-cpu", text, "model", NULL);
@@ -95,7 +97,10 @@ static GArray *build(const char *text, const guint32 vendor[3], const char *lack
     add(hyperv, 0x40000003, 0, 0xfff & ~(1u << 7), 0, 0, 0xffffffff); /* no reset */
     add(hyperv, 0x40000004, 0, 0xffffffff, 0, 0, 0);
     add(hyperv, 0x40000005, 0, 255, 64, 0, 0);
-    CpuHost host = {.supported = supported, .hyperv_supported = hyperv, .tsc_deadline = TRUE};
+    CpuHost host = {.supported = supported,
+                    .hyperv_supported = hyperv,
+                    .tsc_deadline = TRUE,
+                    .tsc_invariant = tsc_invariant};
     warnings = 0;
     return cpu_model_table(model, &host, error);
 }
@@ -136,17 +141,25 @@ START_TEST (names_are_unique_and_found) {
 }
 END_TEST
 
-START_TEST (host_has_all_but_what_binds_it_to_its_host) {
+START_TEST (host_has_all_unless_it_is_to_be_moved) {
     g_autoptr(GArray) table = table_of("host", AMD, "");
     ck_assert(has(table, "avx512f"));
     ck_assert(has(table, "svm"));
     ck_assert(has(table, "kvmclock"));
-    ck_assert(!has(table, "invtsc"));
+    ck_assert(has(table, "invtsc"));
     ck_assert_ptr_nonnull(find(table, 0x80000021, 0));
-    g_autoptr(GArray) fixed = table_of("host,migratable=off", AMD, "");
-    ck_assert(has(fixed, "invtsc"));
-    g_autoptr(GArray) asked = table_of("host,+invtsc", INTEL, "");
+    g_autoptr(GArray) movable = table_of("host,migratable=on", AMD, "");
+    ck_assert(!has(movable, "invtsc"));
+    g_autoptr(GArray) asked = table_of("host,migratable=on,+invtsc", INTEL, "");
     ck_assert(has(asked, "invtsc"));
+    g_autoptr(GArray) refused = table_of("host,-invtsc", AMD, "");
+    ck_assert(!has(refused, "invtsc"));
+    g_autoptr(GArray) lacks = table_of("host", AMD, "invtsc");
+    ck_assert(!has(lacks, "invtsc"));
+    tsc_invariant = TRUE;
+    g_autoptr(GArray) trusted = table_of("host", AMD, "invtsc");
+    ck_assert(has(trusted, "invtsc"));
+    tsc_invariant = FALSE;
 }
 END_TEST
 
@@ -309,7 +322,7 @@ int main(void)
     Suite *suite = suite_create("cpu-model");
     TCase *tcase = tcase_create("cpu-model");
     tcase_add_test(tcase, names_are_unique_and_found);
-    tcase_add_test(tcase, host_has_all_but_what_binds_it_to_its_host);
+    tcase_add_test(tcase, host_has_all_unless_it_is_to_be_moved);
     tcase_add_test(tcase, levels_have_exactly_their_features);
     tcase_add_test(tcase, features_are_switched_by_name);
     tcase_add_test(tcase, nesting_is_one_switch);

@@ -2,7 +2,17 @@
 # Time: kvm-clock, the CMOS clock, and the guest's idea of the date.
 near() { [ $(($1 - $2)) -ge -5 ] && [ $(($1 - $2)) -le 5 ]; }
 booted a
-is "the clock source is kvm-clock" "$(guest_run a 'cat /sys/devices/system/clocksource/clocksource0/current_clocksource')" kvm-clock
+clocks=/sys/devices/system/clocksource/clocksource0
+has "kvm-clock is there" "$(guest_run a "cat $clocks/available_clocksource")" kvm-clock
+# A TSC that the host's kernel keeps time by is invariant for the guest, which prefers it.
+case $(cat $clocks/current_clocksource) in
+    tsc) wanted=tsc ;;
+    *) wanted=kvm-clock ;;
+esac
+is "the clock source is $wanted" "$(guest_run a "cat $clocks/current_clocksource")" $wanted
+booted b -cpu host,migratable=on
+is "a guest that may be moved keeps to kvm-clock" "$(guest_run b "cat $clocks/current_clocksource")" kvm-clock
+kill -KILL "$(pid_of b)"
 is "the hypervisor is KVM" "$(guest_run a 'grep -c hypervisor /proc/cpuinfo')" 1
 host=$(date -u +%s)
 cmos=$(guest_run a 'cat /sys/class/rtc/rtc0/since_epoch')
