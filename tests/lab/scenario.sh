@@ -63,6 +63,7 @@ tell() {
     for file in "$LOGS"/*.pid; do
         [ ! -e "$file" ] || tell_monitor "$(basename "$file" .pid)" "$(cat "$file")"
     done
+    tell_kvm
     note "machine: load $(cut -d ' ' -f 1-3 /proc/loadavg), $(sed -n 's/^MemAvailable: *//p' /proc/meminfo) available, $(dmesg | tail -n 1)"
     for log in "$LOGS"/*.stderr "$LOGS"/*.serial; do
         [ ! -s "$log" ] || note "$(tail -n 8 "$log" | sed "s,^,$(basename "$log"): ,")"
@@ -77,20 +78,38 @@ tell_monitor() {
     note "$1: ${threads:-ended with $(status_of "$1")}"
 }
 
+tracing=/sys/kernel/tracing
+# trace_kvm SECONDS EVENTS: KVM's tracepoints (of one name, or all) into $tracing/trace.
+trace_kvm() {
+    [ -d $tracing/events/kvm ] || mount -t tracefs tracefs $tracing || return 1
+    echo >$tracing/trace
+    echo 1 >"$tracing/events/kvm/$2/enable"
+    sleep "$1"
+    echo 0 >"$tracing/events/kvm/$2/enable"
+}
+# What KVM does for each thread in 2 s, and when the local APIC timers are due: of a guest that hangs there is nothing, or one is late.
+tell_kvm() {
+    # Not on somebody's own machine, whose trace may be in use.
+    [ -n "${LAB_PROCESSORS:-}" ] || return 0
+    trace_kvm 2 . || return 0
+    cp $tracing/trace "$LOGS/trace"
+    sed -n 's/^ *\([^#].*-[0-9]*\) *\[.* \(kvm_[a-z_]*\):.*/\1 \2/p' $tracing/trace | sort | uniq -c | sort -rn | head -n 20 | while read -r line; do
+        note "KVM in 2 s: $line"
+    done
+    awk '/apic_timer_fn/ { getline; print }' /proc/timer_list | while read -r line; do
+        note "a local APIC timer: $line"
+    done
+}
+
 # ---- the nested machine's health ----
 
 # QEMU's emulation of SVM (7.2) stores, once in some hundred starts of guests, the state of the machine's own kernel as that of a
 # guest: its processor is then at the machine's code behind VMRUN, with the machine's page tables, and faults for ever.
 # No guest gets there by itself: addresses in KVM's module mean nothing in it. Prints where it is.
 overwritten_guest() {
-    tracing=/sys/kernel/tracing
-    [ -d $tracing/events ] || mount -t tracefs tracefs $tracing
     vmrun=$(sed -n 's/^ffffffff\([0-9a-f]*\) . __svm_vcpu_run[[:space:]].*/\1/p' /proc/kallsyms)
     [ -n "$vmrun" ] || return 1
-    echo >$tracing/trace
-    echo 1 >$tracing/events/kvm/kvm_exit/enable
-    sleep 0.5
-    echo 0 >$tracing/events/kvm/kvm_exit/enable
+    trace_kvm 0.5 kvm_exit || return 1
     sed -n 's/.* rip 0xffffffff\([0-9a-f]*\) .*/\1/p' $tracing/trace | sort -u | while read -r place; do
         distance=$((0x$place - 0x$vmrun))
         [ $distance -lt 0 ] || [ $distance -ge 512 ] || echo "ffffffff$place"
