@@ -9,6 +9,7 @@ host_vmm_libhostvmm_a_SOURCES += \
 	host-vmm/virtio/virtio-net-control.c host-vmm/virtio/virtio-net-filter.c \
 	host-vmm/virtio/rng-backend.c host-vmm/virtio/rng-backend.h \
 	host-vmm/virtio/vhost.c host-vmm/virtio/vhost.h host-vmm/virtio/vhost-vsock.c host-vmm/virtio/vhost-vsock.h \
+	host-vmm/virtio/balloon-pages.c host-vmm/virtio/balloon-pages.h \
 	host-vmm/virtio/virtio-balloon.c \
 	host-vmm/virtio/virtio-balloon.h \
 	host-vmm/virtio/virtio-mem.c host-vmm/virtio/virtio-mem.h \

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host-vmm/virtio/virtio-balloon.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "host-vmm/slow-event.h"
+#include "host-vmm/virtio/balloon-pages.h"
 #include "host-vmm/virtio/virtio-pci.h"
 
 #define QUEUE_SIZE 128
 #define PCI_CLASS  0x00ff00 /* unassigned class, as QEMU has it */
 
 /* Features (section 5.5.3). */
+#define F_MUST_TELL_HOST 0
 #define F_STATS          1
 #define F_DEFLATE_ON_OOM 2
 #define F_PAGE_POISON    4
@@ -27,11 +28,12 @@ enum { QUEUE_INFLATE, QUEUE_DEFLATE, QUEUE_STATS, QUEUE_REPORTING, QUEUE_COUNT }
 #define CONFIG_SIZE_POISON 16
 
 #define BALLOON_PAGE_SHIFT 12
-#define BALLOON_PAGE_SIZE  4096u
 /* Page numbers in one request; Linux sends 256. */
 #define MAX_PAGES_PER_REQUEST 65536u
 /* Requests handled before others get their turn. */
 #define MAX_BATCH 8
+/* How long a page may wait for the rest of its huge page, ms. */
+#define FLUSH_AFTER 200
 
 /* Statistics (section 5.5.6.3): tag and value, packed. */
 #define STAT_SIZE      10
@@ -54,6 +56,8 @@ typedef struct VirtioBalloon {
     GSource *poll_timer;
 
     /* Under the lock. */
+    BalloonPages *pages;
+    GSource *flush_timer;            /* since some wait; on the main thread */
     VirtQueueElement *stats_element; /* the driver's buffer: given back when statistics are wanted */
     guint64 stats[STAT_COUNT];
     gboolean known[STAT_COUNT];
@@ -112,29 +116,30 @@ static void write_config(VirtioDevice *device, guint64 offset, guint size, guint
 
 /* ---- pages ---- */
 
-static int compare_pages(const void *left, const void *right)
+static gboolean on_flush_timer(gpointer user_data)
 {
-    guint32 a = *(const guint32 *)left, b = *(const guint32 *)right;
-    return a < b ? -1 : a > b;
+    VirtioBalloon *self = user_data;
+    g_mutex_lock(&self->virtio.lock);
+    balloon_pages_flush(self->pages);
+    drop_timer(&self->flush_timer);
+    g_mutex_unlock(&self->virtio.lock);
+    return G_SOURCE_REMOVE;
 }
 
-static void discard_run(const GuestMemory *memory, guint32 first, guint64 count)
+/* A driver that says when it takes pages out may be kept waiting for the host to have them. Another takes
+ * them unasked (section 5.5.6.1). */
+static void settle_pages(VirtioBalloon *self)
 {
-    void *host =
-        guest_memory_range(memory, (guint64)first << BALLOON_PAGE_SHIFT, count << BALLOON_PAGE_SHIFT);
-    if (host != NULL) {
-        guest_memory_discard(memory, host, count << BALLOON_PAGE_SHIFT);
-    } else { /* partly no RAM: what is gets its due */
-        for (guint64 i = 0; i < count; i++) {
-            host = guest_memory_range(memory, ((guint64)first + i) << BALLOON_PAGE_SHIFT, BALLOON_PAGE_SIZE);
-            if (host != NULL)
-                guest_memory_discard(memory, host, BALLOON_PAGE_SIZE);
-        }
+    if (!negotiated(self, F_MUST_TELL_HOST)) {
+        balloon_pages_flush(self->pages);
+    } else if (self->flush_timer == NULL && balloon_pages_waiting(self->pages) > 0) {
+        self->flush_timer = g_timeout_source_new(FLUSH_AFTER);
+        g_source_set_callback(self->flush_timer, on_flush_timer, self, NULL);
+        g_source_attach(self->flush_timer, NULL);
     }
 }
 
-/* Contiguous pages are given back in one call. */
-static void inflate(VirtioBalloon *self, const VirtQueueElement *element)
+static void take_pages(VirtioBalloon *self, const VirtQueueElement *element, gboolean inflate)
 {
     guint count = element->out_bytes / sizeof(guint32);
     if (count > MAX_PAGES_PER_REQUEST) {
@@ -143,19 +148,13 @@ static void inflate(VirtioBalloon *self, const VirtQueueElement *element)
     }
     g_autofree guint32 *pages = g_new(guint32, MAX(count, 1));
     virtqueue_element_read(element, 0, pages, count * sizeof(guint32));
-    for (guint i = 0; i < count; i++)
-        pages[i] = GUINT32_FROM_LE(pages[i]);
-    qsort(pages, count, sizeof(guint32), compare_pages);
-    for (guint i = 0; i < count;) {
-        guint64 run = 1;
-        guint next = i + 1;
-        for (; next < count && pages[next] - (guint64)pages[i] <= run; next++) {
-            if (pages[next] - (guint64)pages[i] == run)
-                run++; /* else the same page once more */
-        }
-        discard_run(self->virtio.env->memory, pages[i], run);
-        i = next;
+    for (guint i = 0; i < count; i++) {
+        if (inflate)
+            balloon_pages_add(self->pages, GUINT32_FROM_LE(pages[i]));
+        else /* it comes back by being touched */
+            balloon_pages_remove(self->pages, GUINT32_FROM_LE(pages[i]));
     }
+    settle_pages(self);
 }
 
 static void report_free(VirtioBalloon *self, const VirtQueueElement *element)
@@ -219,11 +218,10 @@ static void handle_queue(VirtioDevice *device, guint index)
             take_stats(self, element);
             continue;
         }
-        if (index == QUEUE_INFLATE)
-            inflate(self, element);
-        else if (index == QUEUE_REPORTING)
+        if (index == QUEUE_REPORTING)
             report_free(self, element);
-        /* Deflated pages come back by being touched. */
+        else
+            take_pages(self, element, index == QUEUE_INFLATE);
         virtqueue_push(&device->queues[index].ring, element, 0);
     }
     virtio_device_notify(device, index);
@@ -234,6 +232,7 @@ static void handle_queue(VirtioDevice *device, guint index)
 static void reset(VirtioDevice *device)
 {
     VirtioBalloon *self = (VirtioBalloon *)device;
+    balloon_pages_forget(self->pages); /* the timer, the main thread's, will find nothing */
     g_clear_pointer(&self->stats_element, g_free);
     memset(self->known, 0, sizeof self->known);
     self->stats_time = 0;
@@ -257,6 +256,8 @@ static void destroy(Device *device)
     VirtioBalloon *self = (VirtioBalloon *)device;
     virtio_pci_free(self->pci);
     drop_timer(&self->poll_timer);
+    drop_timer(&self->flush_timer);
+    balloon_pages_free(self->pages);
     slow_event_free(self->actual_changed);
     g_free(self->stats_element);
     virtio_device_clear(&self->virtio);
@@ -276,7 +277,9 @@ static Device *create(DeviceEnv *env, OptSet *options, GError **error)
         !optset_bool(options, "page-poison", &poison, error))
         return NULL;
     VirtioBalloon *self = g_new0(VirtioBalloon, 1);
-    guint64 features = 1ull << F_STATS | (deflate_on_oom ? 1ull << F_DEFLATE_ON_OOM : 0) |
+    self->pages = balloon_pages_new(env->memory);
+    guint64 features = 1ull << F_MUST_TELL_HOST | 1ull << F_STATS |
+                       (deflate_on_oom ? 1ull << F_DEFLATE_ON_OOM : 0) |
                        (reporting ? 1ull << F_PAGE_REPORTING : 0) | (poison ? 1ull << F_PAGE_POISON : 0);
     guint queue_count = reporting ? QUEUE_COUNT : QUEUE_REPORTING;
     virtio_device_init(&self->virtio, env, "virtio-balloon-pci", &ops, features, queue_sizes, queue_count,

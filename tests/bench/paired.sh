@@ -54,6 +54,7 @@ END
     "$lab/machine" run $how "$folder" -m 3072 -l 180 $programs >"$folder/results" ||
         fail "the machine did not come to its end: $(tail -n 5 "$folder/results")"
     grep '^not ok' "$folder/results" && fail "the guests do not run"
+    [ -z "${BENCH_LOGS:-}" ] || mkdir -p "$BENCH_LOGS"
     [ -z "${BENCH_LOGS:-}" ] || cp -R "$folder/logs" "$folder/results" "$BENCH_LOGS/"
     awk '
     function median(name,    i, k, n, t, v) {

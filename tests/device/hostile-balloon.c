@@ -58,6 +58,11 @@ void hostile_balloon_peer(Hostile *self, guint what)
     }
 }
 
+static gboolean is_zero(gpointer byte)
+{
+    return *(guint8 *)byte == 0;
+}
+
 void hostile_balloon_check_alive(Hostile *self)
 {
     Driver *driver = self->driver;
@@ -71,5 +76,5 @@ void hostile_balloon_check_alive(Hostile *self)
     driver_add(driver, queue, &buffer, 1);
     driver_kick(driver, queue);
     driver_wait_used(driver, queue, NULL);
-    g_assert_cmpuint(*(guint8 *)guest_memory_range(self->rig->memory, page, 1), ==, 0);
+    rig_wait(is_zero, guest_memory_range(self->rig->memory, page, 1));
 }

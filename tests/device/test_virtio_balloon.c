@@ -10,6 +10,8 @@
 #define DRIVER_BASE 0x100000
 #define PAGES_BASE  (8u << 20) /* guest memory that the tests give away */
 #define PAGE        4096u
+#define HUGE        512u        /* pages in a huge one */
+#define TELLS       (1ull << 0) /* VIRTIO_BALLOON_F_MUST_TELL_HOST */
 #define ALL                                                                                                  \
     (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_EVENT_IDX | 1 << 1 | 1 << 4 |                             \
      1 << 5) /* stats, poison, reporting */
@@ -20,6 +22,7 @@ static Rig *rig;
 static Device *balloon;
 static Driver *driver;
 static DriverQueue *queues[4];
+static guint64 driver_end_of_rings;
 
 static void start(const char *options, guint64 features, guint queue_count)
 {
@@ -32,12 +35,19 @@ static void start(const char *options, guint64 features, guint queue_count)
     for (guint i = 0; i < queue_count; i++) {
         queues[i] = driver_setup_queue(driver, i, 128);
     }
+    driver_end_of_rings = driver->next_free;
     driver_ok(driver);
 }
 
 static void set_up(void)
 {
     start("virtio-balloon-pci,id=balloon0,free-page-reporting=on", ALL, 4);
+}
+
+/* A driver that tells the host when it takes pages out, as Linux' does. */
+static void set_up_teller(void)
+{
+    start("virtio-balloon-pci,id=balloon0,free-page-reporting=on", ALL | TELLS, 4);
 }
 
 static void tear_down(void)
@@ -81,13 +91,49 @@ static guint64 put_bytes(const void *bytes, guint32 length)
     return address;
 }
 
-static void inflate(const guint32 *pages, guint count)
+static void tell(guint queue, const guint32 *pages, guint count)
 {
     guint32 length = count * (guint32)sizeof(*pages);
     DriverBuffer buffer = {.address = put_bytes(pages, length), .length = length};
-    driver_add(driver, queues[INFLATE], &buffer, 1);
-    driver_kick(driver, queues[INFLATE]);
-    driver_wait_used(driver, queues[INFLATE], NULL);
+    driver_add(driver, queues[queue], &buffer, 1);
+    driver_kick(driver, queues[queue]);
+    driver_wait_used(driver, queues[queue], NULL);
+}
+
+static void inflate(const guint32 *pages, guint count)
+{
+    tell(INFLATE, pages, count);
+}
+
+/* Pages from the index on, one after the other. */
+static void tell_run(guint queue, guint index, guint count)
+{
+    g_autofree guint32 *pages = g_new(guint32, count);
+    for (guint i = 0; i < count; i++) {
+        pages[i] = PAGES_BASE / PAGE + index + i;
+    }
+    tell(queue, pages, count);
+    driver->next_free = driver_end_of_rings;
+}
+
+static gboolean given_back(gpointer index)
+{
+    return is_given_back(GPOINTER_TO_UINT(index));
+}
+
+static void wait_given_back(guint index)
+{
+    rig_wait(given_back, GUINT_TO_POINTER(index));
+}
+
+/* As long as nothing waits any more. */
+static void wait_out(void)
+{
+    gint64 begin = g_get_monotonic_time();
+    while (g_get_monotonic_time() - begin < G_USEC_PER_SEC / 2) {
+        rig_settle();
+        g_usleep(1000);
+    }
 }
 
 static JsonObject *get_property(const char *name)
@@ -288,6 +334,82 @@ START_TEST (random_rings) {
 }
 END_TEST
 
+START_TEST (huge_pages_are_given_back_whole) {
+    fill_pages(2 * HUGE);
+    tell_run(INFLATE, 0, HUGE / 2);
+    ck_assert(!is_given_back(0) && !is_given_back(HUGE / 2 - 1));
+    tell_run(INFLATE, HUGE / 2, HUGE / 2);
+    for (guint i = 0; i < 2 * HUGE; i++) {
+        ck_assert_msg(is_given_back(i) == (i < HUGE), "page %u", i);
+    }
+    /* What is no whole one waits for a moment only. */
+    tell_run(INFLATE, HUGE + 7, 2);
+    ck_assert(!is_given_back(HUGE + 7));
+    wait_given_back(HUGE + 7);
+    ck_assert(!is_given_back(HUGE + 6) && is_given_back(HUGE + 8) && !is_given_back(HUGE + 9));
+}
+END_TEST
+
+START_TEST (a_deflated_page_stays_the_guests) {
+    fill_pages(16);
+    tell_run(INFLATE, 0, 16);
+    tell_run(DEFLATE, 3, 2);
+    tell_run(DEFLATE, 100, 4); /* that were never inflated */
+    wait_given_back(0);
+    for (guint i = 0; i < 16; i++) {
+        ck_assert_msg(is_given_back(i) == (i != 3 && i != 4), "page %u", i);
+    }
+}
+END_TEST
+
+START_TEST (a_reset_takes_the_pages_out) {
+    fill_pages(16);
+    tell_run(INFLATE, 0, 16);
+    driver_write(driver, VIRTIO_PCI_DEVICE_STATUS, 1, 0);
+    wait_out();
+    ck_assert(!is_given_back(0) && !is_given_back(15));
+}
+END_TEST
+
+START_TEST (waiting_is_bounded) {
+    fill_pages(1);
+    tell_run(INFLATE, 0, 1);
+    guint32 far[64];
+    for (guint i = 0; i < G_N_ELEMENTS(far); i++) {
+        far[i] = 0xffffffff - i * HUGE;
+    }
+    inflate(far, G_N_ELEMENTS(far) - 1);
+    ck_assert(!is_given_back(0));
+    inflate(far + G_N_ELEMENTS(far) - 1, 1);
+    ck_assert(is_given_back(0));
+}
+END_TEST
+
+/* The guest's own pages keep what it writes, and what is in the balloon at the end is the host's. */
+START_TEST (nothing_is_lost_in_any_order) {
+    g_autoptr(GRand) random = g_rand_new_with_seed(11);
+    gboolean taken[2 * HUGE] = {FALSE};
+    fill_pages(2 * HUGE);
+    for (guint round = 0; round < 2000; round++) {
+        guint count = (guint)g_rand_int_range(random, 1, round % 7 == 0 ? 300 : 20);
+        guint index = (guint)g_rand_int_range(random, 0, 2 * HUGE - (gint)count);
+        gboolean in = g_rand_boolean(random);
+        tell_run(in ? INFLATE : DEFLATE, index, count);
+        for (guint i = index; i < index + count; i++) {
+            if (!in && taken[i]) {
+                memset(page(i), 0x5a, PAGE);
+            }
+            taken[i] = in;
+        }
+    }
+    wait_out();
+    for (guint i = 0; i < 2 * HUGE; i++) {
+        ck_assert_msg(taken[i] ? is_given_back(i) : page(i)[0] == 0x5a && page(i)[PAGE - 1] == 0x5a,
+                      "page %u", i);
+    }
+}
+END_TEST
+
 START_TEST (one_balloon_a_machine) {
     g_autoptr(GError) error = NULL;
     ck_assert_ptr_null(rig_try_device(rig, "virtio-balloon-pci", &error));
@@ -313,5 +435,14 @@ int main(void)
     tcase_add_test(tcase, random_rings);
     tcase_add_test(tcase, one_balloon_a_machine);
     suite_add_tcase(suite, tcase);
+    TCase *teller = tcase_create("a driver that tells");
+    tcase_set_timeout(teller, 60);
+    tcase_add_checked_fixture(teller, set_up_teller, tear_down);
+    tcase_add_test(teller, huge_pages_are_given_back_whole);
+    tcase_add_test(teller, a_deflated_page_stays_the_guests);
+    tcase_add_test(teller, a_reset_takes_the_pages_out);
+    tcase_add_test(teller, waiting_is_bounded);
+    tcase_add_test(teller, nothing_is_lost_in_any_order);
+    suite_add_tcase(suite, teller);
     return check_run(suite);
 }
