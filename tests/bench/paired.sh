@@ -54,8 +54,10 @@ END
     "$lab/machine" run $how "$folder" -m 3072 -l 180 $programs >"$folder/results" ||
         fail "the machine did not come to its end: $(tail -n 5 "$folder/results")"
     grep '^not ok' "$folder/results" && fail "the guests do not run"
-    [ -z "${BENCH_LOGS:-}" ] || mkdir -p "$BENCH_LOGS"
-    [ -z "${BENCH_LOGS:-}" ] || cp -R "$folder/logs" "$folder/results" "$BENCH_LOGS/"
+    if [ -n "${BENCH_LOGS:-}" ]; then
+        mkdir -p "$BENCH_LOGS"
+        cp -R "$folder/logs" "$folder/results" "$BENCH_LOGS/"
+    fi
     awk '
     function median(name,    i, k, n, t, v) {
         n = split(values[name], v, " ")

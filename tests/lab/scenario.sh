@@ -9,6 +9,17 @@
 report() { echo "$1 $SCENARIO: $2" >&3; }
 # note TEXT: for the person who reads the results.
 note() { echo "$1" | cut -c 1-400 | sed 's/^/# /' >&3; }
+# not_ok WHAT NOTE…: it failed; the notes say how. Returns 1.
+not_ok() {
+    sick_machine
+    report "not ok" "$1"
+    shift
+    for line in "$@"; do
+        note "$line"
+    done
+    tell
+    return 1
+}
 # ok WHAT COMMAND…: the command succeeds.
 ok() {
     what=$1
@@ -16,11 +27,7 @@ ok() {
     if "$@" >&2; then
         report ok "$what"
     else
-        sick_machine
-        report "not ok" "$what"
-        note "failed: $*"
-        tell
-        return 1
+        not_ok "$what" "failed: $*"
     fi
 }
 # is WHAT GOT WANTED
@@ -28,12 +35,7 @@ is() {
     if [ "$2" = "$3" ]; then
         report ok "$1"
     else
-        sick_machine
-        report "not ok" "$1"
-        note "got:    $2"
-        note "wanted: $3"
-        tell
-        return 1
+        not_ok "$1" "got:    $2" "wanted: $3"
     fi
 }
 # has WHAT TEXT PATTERN: the text has a line that matches the extended regular expression.
@@ -41,12 +43,7 @@ has() {
     if echo "$2" | grep -qE -e "$3"; then
         report ok "$1"
     else
-        sick_machine
-        report "not ok" "$1"
-        note "got:    $2"
-        note "wanted: a match of $3"
-        tell
-        return 1
+        not_ok "$1" "got:    $2" "wanted: a match of $3"
     fi
 }
 # skip WHY: ends the scenario.
@@ -126,6 +123,9 @@ sick_machine() {
 # ---- waiting ----
 
 now() { read -r n _ </proc/uptime && echo "${n%.*}"; }
+# For times that are told: ticks is now in seconds with hundredths, since BEGIN [END] what has passed from BEGIN on.
+ticks() { cut -d ' ' -f 1 /proc/uptime; }
+since() { awk -v a="$1" -v b="${2:-$(ticks)}" 'BEGIN { printf "%.1f", b - a }'; }
 # wait_for SECONDS COMMAND…: until the command succeeds.
 wait_for() {
     limit=$1

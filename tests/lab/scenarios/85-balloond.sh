@@ -37,8 +37,6 @@ acted() { [ "$(grep -c ' -> ' "$LOGS/balloond.log")" -gt "${1:-0}" ]; }
 size() { echo $(($(qmp a query-balloon | member actual) / MIB)); }
 at_most() { [ "$(size)" -le "$1" ]; }
 at_least() { [ "$(size)" -ge "$1" ]; }
-since() { awk -v a="$1" '{ printf "%.1f", $1 - a }' /proc/uptime; }
-ticks() { cut -d ' ' -f 1 /proc/uptime; }
 swapped() { guest_run a "awk '/^pswpout/ { print \$2 }' /proc/vmstat"; }
 # It has room for all that it wrote and for itself; or for most of it, what went to swap meanwhile not being read again, has
 # written all, does not swap and has some room left.
@@ -77,7 +75,7 @@ begun=$(ticks)
 wait_for 60 acted "$done_before"
 first=$(since "$begun")
 need "a guest that starves is given what it needs" wait_for 60 fed
-note "starving guest: first action after $first s, $(size) MiB after $(awk -v a="$begun" -v b="$seen_at" 'BEGIN { printf "%.1f", b - a }') s"
+note "starving guest: first action after $first s, $(size) MiB after $(since "$begun" "$seen_at") s"
 
 # Killed while the balloon is on its way: the next daemon adopts what it finds, and sizes do not creep.
 round=0 sizes=''

@@ -36,8 +36,6 @@ plugged() { qmp a query-cpus-fast | grep -c cpu-index; }
 has_plugged() { [ "$(plugged)" = "$1" ]; }
 online() { guest_run a nproc; }
 has_online() { [ "$(online)" = "$1" ]; }
-since() { awk -v a="$1" '{ printf "%.1f", $1 - a }' /proc/uptime; }
-ticks() { cut -d ' ' -f 1 /proc/uptime; }
 need "balloond manages the guest" wait_for 30 known '"managed":true'
 round=0
 while [ $((round += 1)) -le "${ROUNDS:-1}" ]; do
